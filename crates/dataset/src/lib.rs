@@ -1,0 +1,1 @@
+//! Samples and labels from npy, npz, csv and IDX files, in batches and splits.

@@ -1,0 +1,1 @@
+//! Post-training quantization: prepare, calibrate, choose ranges, emit int8, validate.

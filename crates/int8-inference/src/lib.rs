@@ -1,0 +1,1 @@
+//! Compiles an ONNX model once into a plan and runs it with integer kernels.

@@ -1,0 +1,1 @@
+//! An ONNX model as data: read, check, edit, write.

@@ -1,0 +1,1 @@
+//! Trains small float networks and writes them as ONNX models.
