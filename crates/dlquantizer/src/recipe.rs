@@ -1,0 +1,213 @@
+//! What the user chooses about a quantization: the TOML recipe.
+//!
+//! ```toml
+//! range = "minmax"            # how an activation's range is read off the calibration: "minmax" | "power-of-two"
+//! activations = "u8"          # "u8" | "i8"
+//! weights = "per-channel"     # "per-channel" | "per-tensor"
+//!
+//! [[layer]]                   # for the layers whose name matches; a later entry wins over an earlier one
+//! match = "fc3*"
+//! precision = "float"         # "int8" (default) | "float": leave the layer in float
+//! range = "power-of-two"
+//! weights = "per-tensor"
+//! ```
+
+mod parse;
+
+use crate::error::{Error, read_file};
+use crate::range::{QuantType, RangeMethod};
+use globset::{Glob, GlobMatcher};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The largest recipe that is read.
+const SIZE_LIMIT: u64 = 1 << 20;
+
+/// How many layer names an error lists.
+const NAMES_LISTED: usize = 12;
+
+/// How a model is quantized: defaults for all layers and choices for layers by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// How the range of an activation is read off its calibration.
+    pub range: RangeMethod,
+    /// The type of all activations; one for the whole model, so that layers fit each other.
+    pub activations: QuantType,
+    /// The granularity of weight scales.
+    pub weights: Granularity,
+    /// Choices for single layers; where several match a layer, later ones win.
+    #[serde(rename = "layer", skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerChoice>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            range: RangeMethod::default(),
+            activations: QuantType::U8,
+            weights: Granularity::default(),
+            layers: Vec::new(),
+        }
+    }
+}
+
+/// What a recipe chooses for the layers whose name matches a pattern; `None` leaves the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerChoice {
+    /// A glob over the whole layer name: `*`, `?`, `[a-c]`, `{a,b}`. `*` also matches `/`.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// Whether the layer becomes int8 at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+    /// How the range of the layer's activation is read off its calibration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<RangeMethod>,
+    /// The granularity of the layer's weight scales.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Granularity>,
+}
+
+/// The arithmetic of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 8-bit integers.
+    #[default]
+    Int8,
+    /// The float of the original model.
+    Float,
+}
+
+/// What shares one weight scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Granularity {
+    /// Each output channel has its own scale.
+    #[default]
+    PerChannel,
+    /// The whole weight has one scale.
+    PerTensor,
+}
+
+/// What a recipe says about one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerRecipe {
+    /// Whether the layer becomes int8 at all.
+    pub precision: Precision,
+    /// How the range of its activation is read off the calibration.
+    pub range: RangeMethod,
+    /// The granularity of its weight scales.
+    pub weights: Granularity,
+}
+
+impl Recipe {
+    /// Reads a recipe from a TOML file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is larger than 1 MiB, is not UTF-8, or as [`Self::from_toml`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let bytes = read_file(path, SIZE_LIMIT, "recipe")?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::from_toml(text, &file),
+            Err(error) => Err(Error::InvalidRecipe {
+                file,
+                reason: format!("a recipe is TOML text, but this is not text: {error}"),
+            }),
+        }
+    }
+
+    /// Parses a recipe; `file` is how errors call it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRecipe`] with the line, for text that is not TOML, unknown keys (with the nearest known one),
+    /// unknown values and invalid patterns.
+    pub fn from_toml(text: &str, file: &str) -> Result<Self, Error> {
+        parse::parse(text).map_err(|reason| Error::InvalidRecipe {
+            file: file.to_owned(),
+            reason,
+        })
+    }
+
+    /// The recipe as TOML; equal recipes give equal text, and [`Self::from_toml`] gives the recipe back.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("strings and names of variants are always TOML")
+    }
+
+    /// The choices for each of a model's layers, in the order of `names`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchLayer`] when a pattern matches none of `names`, [`Error::InvalidRecipe`] when it is no glob.
+    pub fn for_layers(&self, names: &[&str]) -> Result<Vec<LayerRecipe>, Error> {
+        let default = LayerRecipe {
+            precision: Precision::default(),
+            range: self.range,
+            weights: self.weights,
+        };
+        let mut layers = vec![default; names.len()];
+        for choice in &self.layers {
+            let matcher = matcher(&choice.pattern).map_err(|reason| Error::InvalidRecipe {
+                file: "recipe".to_owned(),
+                reason,
+            })?;
+            let mut matched = false;
+            for (layer, name) in layers.iter_mut().zip(names) {
+                if matcher.is_match(name) {
+                    matched = true;
+                    layer.precision = choice.precision.unwrap_or(layer.precision);
+                    layer.range = choice.range.unwrap_or(layer.range);
+                    layer.weights = choice.weights.unwrap_or(layer.weights);
+                }
+            }
+            if !matched {
+                return Err(Error::NoSuchLayer {
+                    pattern: choice.pattern.clone(),
+                    layers: describe_layers(&choice.pattern, names),
+                });
+            }
+        }
+        Ok(layers)
+    }
+}
+
+fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
+    match Glob::new(pattern) {
+        Ok(glob) => Ok(glob.compile_matcher()),
+        Err(error) => Err(format!(
+            "\"{pattern}\" is not a pattern: {}; write [[] for a bracket that stands for itself",
+            error.kind()
+        )),
+    }
+}
+
+/// All layers when they are few, otherwise the ones whose names resemble `pattern` most.
+fn describe_layers(pattern: &str, names: &[&str]) -> String {
+    if names.is_empty() {
+        return "the model has no layer that can be quantized".to_owned();
+    }
+    if names.len() <= NAMES_LISTED {
+        return format!("the layers are {}", quoted(names));
+    }
+    let mut by_distance = names.to_vec();
+    // A stable sort: equally near names stay in the model's order.
+    by_distance.sort_by_cached_key(|name| strsim::damerau_levenshtein(pattern, name));
+    by_distance.truncate(NAMES_LISTED);
+    format!(
+        "the nearest of {} layer names are {}",
+        names.len(),
+        quoted(&by_distance)
+    )
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    names.join(", ")
+}
