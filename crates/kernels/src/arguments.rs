@@ -1,0 +1,41 @@
+//! Checks every kernel makes before it touches memory: a failure is the caller's programming error.
+
+use crate::{Isa, Output, PackedWeights};
+
+#[track_caller]
+pub(crate) fn check_matmul(
+    isa: Isa,
+    input: &[u8],
+    rows: usize,
+    weights: &PackedWeights,
+    bias: &[i32],
+    output: &Output<'_>,
+) {
+    let (k, n) = (weights.k(), weights.n());
+    assert_eq!(weights.isa(), isa, "matmul: weights were packed for another instruction set");
+    assert_eq!(rows.checked_mul(k), Some(input.len()), "matmul: input must be [rows, k] = [{rows}, {k}]");
+    assert_eq!(bias.len(), n, "matmul: bias must have n elements");
+    let written = match output {
+        Output::I32(out) => out.len(),
+        Output::U8 { out, requantize } => {
+            assert_eq!(requantize.multipliers.len(), n, "matmul: multipliers must have n elements");
+            check_bounds(requantize.min, requantize.max);
+            out.len()
+        }
+        Output::F32 { out, scales, .. } => {
+            assert_eq!(scales.len(), n, "matmul: scales must have n elements");
+            out.len()
+        }
+    };
+    assert_eq!(rows.checked_mul(n), Some(written), "matmul: output must be [rows, n] = [{rows}, {n}]");
+}
+
+#[track_caller]
+pub(crate) fn check_bounds(min: u8, max: u8) {
+    assert!(min <= max, "min {min} must not be above max {max}");
+}
+
+#[track_caller]
+pub(crate) fn check_lengths(input: usize, out: usize) {
+    assert_eq!(input, out, "input and output must have the same length");
+}

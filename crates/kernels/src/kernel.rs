@@ -1,0 +1,101 @@
+use core::fmt::Debug;
+
+use crate::{Isa, Output, PackedWeights};
+
+/// One operand of [`Kernel::add`]: `x = (value - zero_point) * scale`.
+#[derive(Clone, Copy, Debug)]
+pub struct Quantized<'a> {
+    /// The quantized elements.
+    pub values: &'a [u8],
+    /// Real distance between two neighbouring levels.
+    pub scale: f32,
+    /// The level that stands for 0.
+    pub zero_point: u8,
+}
+
+/// How [`Kernel::add`] quantizes its sum: `clamp(round_half_even(x / scale) + zero_point, min, max)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rescale {
+    /// Real distance between two neighbouring levels.
+    pub scale: f32,
+    /// The level that stands for 0.
+    pub zero_point: u8,
+    /// Lowest level written; `zero_point` here is a fused ReLU.
+    pub min: u8,
+    /// Highest level written.
+    pub max: u8,
+}
+
+/// One instruction set's implementation of every operation; results are the same bits on all of them.
+///
+/// Get one from [`best`](crate::best), [`with_isa`](crate::with_isa) or [`available`](crate::available). Scales are meant to be positive
+/// and finite; with any other the formulas below still hold in IEEE arithmetic, so nothing panics and all kernels agree.
+pub trait Kernel: Send + Sync + Debug {
+    /// The instruction set this kernel is written for.
+    fn isa(&self) -> Isa;
+
+    /// Copies row-major int8 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
+    ///
+    /// # Panics
+    ///
+    /// If `weights.len() != k * n`.
+    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights;
+
+    /// Multiplies `input` `[rows, k]` by `weights` `[k, n]`, adds `bias` `[n]` and writes `[rows, n]` in the form `output` asks for.
+    ///
+    /// The accumulator is `bias[c] + sum_i input[r, i] * weights[i, c]` modulo 2^32. An input zero point is the caller's to fold into the
+    /// bias: `bias[c] - zero_point * weights.column_sums()[c]`. With `k = 0` the accumulator is the bias; with `rows = 0` or `n = 0` nothing
+    /// is written.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length than the shapes say, if `weights` were packed by a kernel of another [`Isa`], or if a requantization's
+    /// `min` is above its `max`.
+    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>);
+
+    /// `out = saturate(round_half_even(input / scale) + zero_point)`, as ONNX `QuantizeLinear` to uint8; NaN gives `zero_point`.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    fn quantize_u8(&self, input: &[f32], scale: f32, zero_point: u8, out: &mut [u8]);
+
+    /// `out = saturate(round_half_even(input / scale) + zero_point)`, as ONNX `QuantizeLinear` to int8; NaN gives `zero_point`.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    fn quantize_i8(&self, input: &[f32], scale: f32, zero_point: i8, out: &mut [i8]);
+
+    /// `out = (input - zero_point) as f32 * scale`, as ONNX `DequantizeLinear` from uint8.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    fn dequantize_u8(&self, input: &[u8], scale: f32, zero_point: u8, out: &mut [f32]);
+
+    /// `out = (input - zero_point) as f32 * scale`, as ONNX `DequantizeLinear` from int8.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    fn dequantize_i8(&self, input: &[i8], scale: f32, zero_point: i8, out: &mut [f32]);
+
+    /// `out = table[input]`: any unary function between two quantized tensors.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    fn lookup(&self, table: &[u8; 256], input: &[u8], out: &mut [u8]);
+
+    /// Adds two quantized tensors element by element and quantizes the sum.
+    ///
+    /// In `f32`, each step rounded on its own, in this order: `x = (a - a.zero_point) * a.scale`, `y = (b - b.zero_point) * b.scale`,
+    /// `s = x + y`, `q = s / to.scale`; then `clamp(round_half_even(q) + to.zero_point, to.min, to.max)`, NaN counting as 0. These are the
+    /// steps of ONNX `DequantizeLinear` twice, `Add`, `QuantizeLinear`.
+    ///
+    /// # Panics
+    ///
+    /// If the three slices differ in length, or `to.min` is above `to.max`.
+    fn add(&self, a: Quantized<'_>, b: Quantized<'_>, to: Rescale, out: &mut [u8]);
+}

@@ -1,0 +1,122 @@
+use alloc::vec;
+use alloc::vec::Vec;
+use core::{fmt, slice};
+
+use crate::Isa;
+
+/// Weights along `k` that stand side by side for one output channel: what one 32-bit lane of a dot-product instruction takes.
+pub(crate) const GROUP: usize = 4;
+
+/// A cache line of weights, so that panels start where aligned vector loads may.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([i8; 64]);
+
+/// Output channels that share a panel, and the unit the last panel is rounded up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) lanes: usize,
+    pub(crate) panel: usize,
+}
+
+/// Int8 weights `[k, n]` in the layout of the kernel that packed them.
+///
+/// Output channels are cut into panels; inside one, each group of four consecutive inputs holds the four weights of its first channel, then
+/// those of the next, and so on. Missing inputs and channels are zero, so a kernel reads only whole vectors.
+#[derive(Clone)]
+pub struct PackedWeights {
+    lines: Vec<Line>,
+    column_sums: Vec<i32>,
+    k: usize,
+    n: usize,
+    isa: Isa,
+    layout: Layout,
+}
+
+impl PackedWeights {
+    pub(crate) fn new(weights: &[i8], k: usize, n: usize, isa: Isa, layout: Layout) -> Self {
+        assert_eq!(k.checked_mul(n), Some(weights.len()), "pack: weights must be [k, n] = [{k}, {n}]");
+        let depth = k.next_multiple_of(GROUP);
+        let padded = n.next_multiple_of(layout.lanes).checked_mul(depth);
+        #[expect(
+            clippy::expect_used,
+            reason = "padding overflows only where the slice of k * n weights could not exist"
+        )]
+        let padded = padded.expect("pack: padded weights exceed the address space");
+        let mut packed =
+            Self { lines: vec![Line([0; 64]); padded.div_ceil(64)], column_sums: vec![0; n], k, n, isa, layout };
+        packed.fill(weights);
+        packed
+    }
+
+    fn fill(&mut self, weights: &[i8]) {
+        let (k, n) = (self.k, self.n);
+        for first in (0..n).step_by(self.layout.panel) {
+            let columns = self.layout.panel.min(n - first);
+            let stride = columns.next_multiple_of(self.layout.lanes) * GROUP;
+            let start = self.panel_start(first);
+            for i in 0..k {
+                let row = &weights[i * n + first..][..columns];
+                let group = start + i / GROUP * stride + i % GROUP;
+                let bytes = self.bytes_mut();
+                for (c, &weight) in row.iter().enumerate() {
+                    bytes[group + c * GROUP] = weight;
+                }
+                for (sum, &weight) in self.column_sums[first..].iter_mut().zip(row) {
+                    *sum = sum.wrapping_add(weight.into());
+                }
+            }
+        }
+    }
+
+    /// Where the panel whose first channel is `first` starts: every panel before it is full.
+    pub(crate) fn panel_start(&self, first: usize) -> usize {
+        first * self.k.next_multiple_of(GROUP)
+    }
+
+    /// All panels, aligned to 64 bytes.
+    pub(crate) fn as_slice(&self) -> &[i8] {
+        // SAFETY: a `Line` is 64 initialized bytes without padding (size and alignment are both 64), and `i8` needs no alignment.
+        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * size_of::<Line>()) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [i8] {
+        // SAFETY: as in `as_slice`; any `i8` is valid inside a `Line`.
+        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * size_of::<Line>()) }
+    }
+
+    /// Inputs per output channel.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Output channels.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The instruction set whose kernel packed, and alone can use, these weights.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Sum of each output channel's weights over `k`, modulo 2^32, `[n]`: what an input zero point multiplies.
+    pub fn column_sums(&self) -> &[i32] {
+        &self.column_sums
+    }
+
+    /// Memory the packed weights take, padding and column sums included.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice()) + size_of_val(self.column_sums.as_slice())
+    }
+}
+
+impl fmt::Debug for PackedWeights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedWeights")
+            .field("k", &self.k)
+            .field("n", &self.n)
+            .field("isa", &self.isa)
+            .finish_non_exhaustive()
+    }
+}

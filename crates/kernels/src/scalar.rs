@@ -1,0 +1,108 @@
+//! The definition of every result, in portable Rust.
+
+use crate::arguments::{check_bounds, check_lengths, check_matmul};
+use crate::levels::Levels;
+use crate::packed::{GROUP, Layout};
+use crate::{Isa, Kernel, Output, PackedWeights, Quantized, Rescale};
+
+/// The kernel every machine has.
+#[derive(Debug)]
+pub(crate) struct Scalar;
+
+impl Kernel for Scalar {
+    fn isa(&self) -> Isa {
+        Isa::Scalar
+    }
+
+    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights {
+        // Panels of one channel: each channel's weights lie in a row.
+        PackedWeights::new(weights, k, n, Isa::Scalar, Layout { lanes: 1, panel: 1 })
+    }
+
+    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>) {
+        check_matmul(Isa::Scalar, input, rows, weights, bias, &output);
+        let (k, n) = (weights.k(), weights.n());
+        let depth = k.next_multiple_of(GROUP);
+        let accumulator = |row: usize, channel: usize| {
+            let input = &input[row * k..][..k];
+            let weights = &weights.as_slice()[channel * depth..][..k];
+            let products = input.iter().zip(weights).map(|(&a, &w)| i32::from(a) * i32::from(w));
+            products.fold(bias[channel], i32::wrapping_add)
+        };
+        let positions = (0..rows).flat_map(|row| (0..n).map(move |channel| (row, channel)));
+        match output {
+            Output::I32(out) => {
+                for (out, (row, channel)) in out.iter_mut().zip(positions) {
+                    *out = accumulator(row, channel);
+                }
+            }
+            Output::U8 { out, requantize } => {
+                let levels = Levels::new(requantize.zero_point.into(), requantize.min.into(), requantize.max.into());
+                for (out, (row, channel)) in out.iter_mut().zip(positions) {
+                    let product = accumulator(row, channel) as f32 * requantize.multipliers[channel];
+                    *out = levels.saturate(product) as u8;
+                }
+            }
+            Output::F32 { out, scales, min, max } => {
+                for (out, (row, channel)) in out.iter_mut().zip(positions) {
+                    let value = accumulator(row, channel) as f32 * scales[channel];
+                    let value = if min > value { min } else { value };
+                    *out = if max < value { max } else { value };
+                }
+            }
+        }
+    }
+
+    fn quantize_u8(&self, input: &[f32], scale: f32, zero_point: u8, out: &mut [u8]) {
+        quantize(input, scale, Levels::u8(zero_point), out, |level| level as u8);
+    }
+
+    fn quantize_i8(&self, input: &[f32], scale: f32, zero_point: i8, out: &mut [i8]) {
+        quantize(input, scale, Levels::i8(zero_point), out, |level| level as i8);
+    }
+
+    fn dequantize_u8(&self, input: &[u8], scale: f32, zero_point: u8, out: &mut [f32]) {
+        dequantize(input, scale, zero_point.into(), out);
+    }
+
+    fn dequantize_i8(&self, input: &[i8], scale: f32, zero_point: i8, out: &mut [f32]) {
+        dequantize(input, scale, zero_point.into(), out);
+    }
+
+    fn lookup(&self, table: &[u8; 256], input: &[u8], out: &mut [u8]) {
+        check_lengths(input.len(), out.len());
+        for (out, &index) in out.iter_mut().zip(input) {
+            *out = table[usize::from(index)];
+        }
+    }
+
+    fn add(&self, a: Quantized<'_>, b: Quantized<'_>, to: Rescale, out: &mut [u8]) {
+        check_lengths(a.values.len(), out.len());
+        check_lengths(b.values.len(), out.len());
+        check_bounds(to.min, to.max);
+        let levels = Levels::new(to.zero_point.into(), to.min.into(), to.max.into());
+        for (out, (&x, &y)) in out.iter_mut().zip(a.values.iter().zip(b.values)) {
+            let x = real(x.into(), a.zero_point.into(), a.scale);
+            let y = real(y.into(), b.zero_point.into(), b.scale);
+            *out = levels.saturate((x + y) / to.scale) as u8;
+        }
+    }
+}
+
+fn real(level: i32, zero_point: i32, scale: f32) -> f32 {
+    (level - zero_point) as f32 * scale
+}
+
+fn quantize<T>(input: &[f32], scale: f32, levels: Levels, out: &mut [T], narrow: impl Fn(i32) -> T) {
+    check_lengths(input.len(), out.len());
+    for (out, &x) in out.iter_mut().zip(input) {
+        *out = narrow(levels.saturate(x / scale));
+    }
+}
+
+fn dequantize<T: Copy + Into<i32>>(input: &[T], scale: f32, zero_point: i32, out: &mut [f32]) {
+    check_lengths(input.len(), out.len());
+    for (out, &level) in out.iter_mut().zip(input) {
+        *out = real(level.into(), zero_point, scale);
+    }
+}

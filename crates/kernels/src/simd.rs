@@ -1,0 +1,9 @@
+//! Kernels written with intrinsics: every algorithm once, generic over [`vector::Vector`]; one file of vectors per instruction set.
+
+mod elementwise;
+mod tile;
+mod vector;
+mod vectorized;
+mod x86;
+
+pub(crate) use x86::{avx2, avx512vnni};

@@ -1,0 +1,73 @@
+use super::tile::TileFn;
+use crate::Isa;
+
+/// One instruction set's vectors: all that differs between the kernels written with intrinsics.
+///
+/// `LANES` 32-bit lanes make a vector. Loads and stores take `count <= LANES` and touch that many elements only; lanes beyond are zero when
+/// loaded. No pointer needs to be aligned unless its method says so.
+///
+/// # Safety
+///
+/// Every method may be called only on a CPU that has the instruction set; those that take a pointer read or write there, `count` elements
+/// unless they say otherwise.
+pub(crate) trait Vector: Send + Sync + Sized + 'static {
+    const ISA: Isa;
+    const LANES: usize;
+    /// `TILES[rows - 1][vectors - 1]`: the register tiles this instruction set has the registers for.
+    const TILES: &'static [&'static [TileFn]];
+
+    type I32: Copy;
+    type F32: Copy;
+    /// Four consecutive inputs, the same in every lane, ready for [`Vector::dot`].
+    type Inputs: Copy;
+    /// Four consecutive weights of one output channel per lane, ready for [`Vector::dot`].
+    type Weights: Copy;
+
+    /// Runs `task` compiled for this instruction set.
+    unsafe fn enter<T: Task>(task: T);
+
+    /// Inputs from their four bytes in memory order.
+    unsafe fn inputs(bytes: [u8; 4]) -> Self::Inputs;
+    /// Reads `4 * LANES` bytes, aligned to that size.
+    unsafe fn weights(from: *const i8) -> Self::Weights;
+    /// Adds the four products of each lane to `sum`, modulo 2^32.
+    unsafe fn dot(sum: Self::I32, inputs: Self::Inputs, weights: Self::Weights) -> Self::I32;
+
+    unsafe fn load_i32(from: *const i32, count: usize) -> Self::I32;
+    unsafe fn load_f32(from: *const f32, count: usize) -> Self::F32;
+    unsafe fn load_u8(from: *const u8, count: usize) -> Self::I32;
+    unsafe fn load_i8(from: *const i8, count: usize) -> Self::I32;
+    unsafe fn store_i32(to: *mut i32, value: Self::I32, count: usize);
+    unsafe fn store_f32(to: *mut f32, value: Self::F32, count: usize);
+    /// Stores the lowest byte of each lane.
+    unsafe fn store_low_bytes(to: *mut u8, value: Self::I32, count: usize);
+
+    unsafe fn splat_i32(value: i32) -> Self::I32;
+    unsafe fn splat_f32(value: f32) -> Self::F32;
+    unsafe fn add_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn sub_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn add_f32(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn mul_f32(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn div_f32(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `if bound > x { bound } else { x }`, lane by lane: NaN in `x` stays.
+    unsafe fn at_least(bound: Self::F32, x: Self::F32) -> Self::F32;
+    /// `if bound < x { bound } else { x }`, lane by lane: NaN in `x` stays.
+    unsafe fn at_most(bound: Self::F32, x: Self::F32) -> Self::F32;
+    /// 0 where `x` is NaN.
+    unsafe fn nan_to_zero(x: Self::F32) -> Self::F32;
+    /// Nearest `f32`, half to even.
+    unsafe fn to_f32(x: Self::I32) -> Self::F32;
+    /// Nearest integer, half to even, of lanes within the range of `i32`.
+    unsafe fn to_i32(x: Self::F32) -> Self::I32;
+
+    /// `to[i] = table[from[i]]` for `count` bytes, any number.
+    unsafe fn lookup(table: &[u8; 256], from: *const u8, to: *mut u8, count: usize);
+}
+
+/// A piece of work written once for every [`Vector`].
+pub(crate) trait Task {
+    /// # Safety
+    ///
+    /// Only [`Vector::enter`] calls this; the pointers inside the task must be valid as the task says.
+    unsafe fn run<V: Vector>(self);
+}

@@ -1,0 +1,103 @@
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::elementwise::{Add, Bytes, Dequantize, Lookup, Quantize, Summand};
+use super::tile;
+use super::vector::Vector;
+use crate::arguments::{check_bounds, check_lengths, check_matmul};
+use crate::levels::Levels;
+use crate::packed::Layout;
+use crate::{Isa, Kernel, Output, PackedWeights, Quantized, Rescale};
+
+/// The kernel of the instruction set `V`. That one exists is the proof that the CPU has it.
+pub(crate) struct Vectorized<V>(PhantomData<V>);
+
+impl<V: Vector> Vectorized<V> {
+    /// # Safety
+    ///
+    /// The kernel may be handed out only on a CPU that has `V`'s instruction set.
+    pub(crate) const unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<V: Vector> fmt::Debug for Vectorized<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vectorized({})", V::ISA)
+    }
+}
+
+impl<V: Vector> Kernel for Vectorized<V> {
+    fn isa(&self) -> Isa {
+        V::ISA
+    }
+
+    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights {
+        PackedWeights::new(weights, k, n, V::ISA, Layout { lanes: V::LANES, panel: tile::panel::<V>() })
+    }
+
+    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>) {
+        check_matmul(V::ISA, input, rows, weights, bias, &output);
+        // SAFETY: `self` proves the CPU has `V`; the arguments were checked.
+        unsafe { tile::matmul::<V>(input, rows, weights, bias, output) };
+    }
+
+    fn quantize_u8(&self, input: &[f32], scale: f32, zero_point: u8, out: &mut [u8]) {
+        check_lengths(input.len(), out.len());
+        let levels = Levels::u8(zero_point);
+        let task = Quantize { input: input.as_ptr(), scale, levels, out: out.as_mut_ptr(), len: out.len() };
+        // SAFETY: `self` proves the CPU has `V`; both slices have `len` elements.
+        unsafe { V::enter(task) };
+    }
+
+    fn quantize_i8(&self, input: &[f32], scale: f32, zero_point: i8, out: &mut [i8]) {
+        check_lengths(input.len(), out.len());
+        let levels = Levels::i8(zero_point);
+        let task = Quantize { input: input.as_ptr(), scale, levels, out: out.as_mut_ptr().cast(), len: out.len() };
+        // SAFETY: `self` proves the CPU has `V`; both slices have `len` elements, and an `i8` is the byte that is stored.
+        unsafe { V::enter(task) };
+    }
+
+    fn dequantize_u8(&self, input: &[u8], scale: f32, zero_point: u8, out: &mut [f32]) {
+        check_lengths(input.len(), out.len());
+        let input = Bytes::U8(input.as_ptr());
+        let task = Dequantize { input, scale, zero_point: zero_point.into(), out: out.as_mut_ptr(), len: out.len() };
+        // SAFETY: `self` proves the CPU has `V`; both slices have `len` elements.
+        unsafe { V::enter(task) };
+    }
+
+    fn dequantize_i8(&self, input: &[i8], scale: f32, zero_point: i8, out: &mut [f32]) {
+        check_lengths(input.len(), out.len());
+        let input = Bytes::I8(input.as_ptr());
+        let task = Dequantize { input, scale, zero_point: zero_point.into(), out: out.as_mut_ptr(), len: out.len() };
+        // SAFETY: `self` proves the CPU has `V`; both slices have `len` elements.
+        unsafe { V::enter(task) };
+    }
+
+    fn lookup(&self, table: &[u8; 256], input: &[u8], out: &mut [u8]) {
+        check_lengths(input.len(), out.len());
+        let task = Lookup { table, input: input.as_ptr(), out: out.as_mut_ptr(), len: out.len() };
+        // SAFETY: `self` proves the CPU has `V`; both slices have `len` elements.
+        unsafe { V::enter(task) };
+    }
+
+    fn add(&self, a: Quantized<'_>, b: Quantized<'_>, to: Rescale, out: &mut [u8]) {
+        check_lengths(a.values.len(), out.len());
+        check_lengths(b.values.len(), out.len());
+        check_bounds(to.min, to.max);
+        let task = Add {
+            a: summand(a),
+            b: summand(b),
+            scale: to.scale,
+            levels: Levels::new(to.zero_point.into(), to.min.into(), to.max.into()),
+            out: out.as_mut_ptr(),
+            len: out.len(),
+        };
+        // SAFETY: `self` proves the CPU has `V`; all three slices have `len` elements.
+        unsafe { V::enter(task) };
+    }
+}
+
+fn summand(operand: Quantized<'_>) -> Summand {
+    Summand { values: operand.values.as_ptr(), scale: operand.scale, zero_point: operand.zero_point.into() }
+}
