@@ -1,0 +1,217 @@
+use dataset::{Dataset, Input, Labels};
+use ndarray::{Array2, ArrayD, array};
+
+use super::*;
+use crate::config::LayerConfig;
+use crate::error::Place;
+use crate::layer::Activation;
+use crate::normalize::Normalize;
+use crate::optimizer::Optimizer;
+use crate::schedule::Schedule;
+
+fn data(samples: Array2<f32>, labels: &[u32]) -> Dataset {
+    let input = Input { name: "x".into(), samples: samples.into_dyn() };
+    Dataset::new(vec![input], Some(Labels::new(labels.to_vec()))).unwrap()
+}
+
+fn xor() -> Dataset {
+    data(array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], &[0, 1, 1, 0])
+}
+
+/// Three clouds around the corners of a triangle, the classes in turn.
+fn clouds(samples: usize) -> Dataset {
+    let centre = [(0.0, 40.0), (-35.0, -20.0), (35.0, -20.0_f32)];
+    let points = Array2::from_shape_fn((samples, 2), |(i, axis)| {
+        let noise = ((i * 37 + axis * 11) % 17) as f32 - 8.0;
+        let (x, y) = centre[i % 3];
+        noise + if axis == 0 { x } else { y }
+    });
+    data(points, &(0..samples as u32).map(|i| i % 3).collect::<Vec<_>>())
+}
+
+fn config(optimizer: Optimizer) -> TrainConfig {
+    let dense = |name: &str, units, activation| LayerConfig::Dense { name: name.into(), units, activation };
+    TrainConfig {
+        seed: 1,
+        epochs: 20,
+        batch_size: 8,
+        normalize: Normalize::Global,
+        validation: None,
+        schedule: Schedule::Constant,
+        optimizer,
+        layers: vec![dense("hidden", Some(16), Activation::Relu), dense("out", None, Activation::Linear)],
+    }
+}
+
+fn fit(config: &TrainConfig, dataset: &Dataset) -> Result<Trained> {
+    Trainer::new(config.clone())?.fit(dataset, |_| ())
+}
+
+fn refusal(config: &TrainConfig, dataset: &Dataset) -> String {
+    fit(config, dataset).unwrap_err().to_string()
+}
+
+#[test]
+fn xor_is_learnt_by_every_optimizer_and_schedule() {
+    for optimizer in [Optimizer::sgd(0.1, 0.0), Optimizer::sgd(0.05, 0.9), Optimizer::adam(0.02)] {
+        for schedule in [Schedule::Constant, Schedule::Cosine] {
+            let config = TrainConfig { epochs: 600, schedule, ..config(optimizer) };
+            let score = fit(&config, &xor()).unwrap().score(&xor()).unwrap();
+            assert_eq!(score.accuracy, 100.0, "{optimizer:?} {schedule:?}");
+            assert!(score.loss < 0.1, "{optimizer:?} {schedule:?}: {}", score.loss);
+        }
+    }
+}
+
+#[test]
+fn separable_clouds_are_learnt_under_every_normalization() {
+    for normalize in [Normalize::None, Normalize::Global, Normalize::Feature] {
+        let config = TrainConfig { normalize, ..config(Optimizer::adam(0.01)) };
+        let trained = fit(&config, &clouds(150)).unwrap();
+        assert_eq!(trained.accuracy(&clouds(60)).unwrap(), 100.0, "{normalize:?}");
+    }
+}
+
+#[test]
+fn the_seed_decides_every_bit() {
+    let trained = |seed| {
+        let config = TrainConfig { seed, validation: Some(0.2), ..config(Optimizer::adam(0.01)) };
+        fit(&config, &clouds(50)).unwrap()
+    };
+    assert_eq!(trained(5), trained(5));
+    assert_ne!(trained(5), trained(6));
+}
+
+#[test]
+fn every_batch_is_reported_and_validation_after_the_last_of_an_epoch() {
+    let config = TrainConfig {
+        epochs: 3,
+        validation: Some(0.25),
+        schedule: Schedule::Cosine,
+        ..config(Optimizer::sgd(0.1, 0.0))
+    };
+    let mut seen = Vec::new();
+    // 40 samples, 10 of them for validation: 30 make four batches of 8, 8, 8 and 6.
+    Trainer::new(config).unwrap().fit(&clouds(40), |progress| seen.push(*progress)).unwrap();
+    assert_eq!(seen.len(), 3 * 4);
+    for (index, progress) in seen.iter().enumerate() {
+        assert_eq!((progress.epoch, progress.batch), (index / 4 + 1, index % 4 + 1));
+        assert_eq!((progress.epochs, progress.batches), (3, 4));
+        assert_eq!(progress.validation.is_some(), progress.epoch_done());
+        assert_eq!(progress.learning_rate, 0.1 * Schedule::Cosine.factor(index as u64, 12));
+    }
+    let first = seen[3].training;
+    let last = seen[11].training;
+    assert!(last.loss < first.loss && last.accuracy >= first.accuracy);
+    // Thirtieths of the training part, tenths of the validation part.
+    assert!((last.accuracy * 0.3 - (last.accuracy * 0.3).round()).abs() < 1e-9);
+    let validation = seen[11].validation.unwrap().accuracy;
+    assert!((validation * 0.1 - (validation * 0.1).round()).abs() < 1e-9);
+}
+
+#[test]
+fn the_validation_part_is_not_trained_on() {
+    // Were the far sample part of the training, it would move the mean.
+    let trainer = Trainer::new(TrainConfig { validation: Some(0.1), ..config(Optimizer::adam(0.01)) }).unwrap();
+    let (training, validation) = trainer.split(20).unwrap();
+    let mut all: Vec<usize> = training.iter().chain(&validation).copied().collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..20).collect::<Vec<_>>());
+    assert_eq!(validation.len(), 2);
+
+    let mut samples = Array2::from_shape_fn((20, 1), |(i, _)| (i % 2) as f32);
+    samples[[validation[0], 0]] = 1e6;
+    let labels: Vec<u32> = (0..20).map(|i| i % 2).collect();
+    let trained = trainer.fit(&data(samples, &labels), |_| ()).unwrap();
+    assert!(trained.normalization.unwrap().mean[0] < 1.0);
+}
+
+#[test]
+fn samples_of_any_rank_are_flattened() {
+    let flat = clouds(30);
+    let image = Input {
+        name: "image".into(),
+        samples: ArrayD::from_shape_vec(vec![30, 1, 2], flat.inputs()[0].samples.iter().copied().collect()).unwrap(),
+    };
+    let labels = Labels::new(flat.labels().unwrap().to_vec());
+    let images = Dataset::new(vec![image], Some(labels)).unwrap();
+    let config = config(Optimizer::adam(0.01));
+    let from_images = fit(&config, &images).unwrap();
+    assert_eq!(from_images.network, fit(&config, &flat).unwrap().network);
+
+    let message = from_images.accuracy(&flat).unwrap_err().to_string();
+    assert!(message.contains("[2]") && message.contains("[1, 2]"), "{message}");
+}
+
+#[test]
+fn logits_need_no_labels_and_do_not_depend_on_the_batch() {
+    let trained = fit(&config(Optimizer::adam(0.01)), &clouds(60)).unwrap();
+    let many = clouds(700);
+    let unlabelled = Dataset::new(many.inputs().to_vec(), None).unwrap();
+    let logits = trained.logits(&unlabelled).unwrap();
+    assert_eq!(logits.dim(), (700, 3));
+    assert_eq!(logits.slice(ndarray::s![..60, ..]), trained.logits(&clouds(60)).unwrap());
+    let hits = count_correct(logits.view(), many.labels().unwrap().iter().copied());
+    assert_eq!(trained.accuracy(&many).unwrap(), 100.0 * hits as f64 / 700.0);
+}
+
+#[test]
+fn a_diverging_training_stops_and_names_the_layer() {
+    let config = TrainConfig { normalize: Normalize::None, ..config(Optimizer::sgd(1e30, 0.9)) };
+    let Err(Error::Diverged { epoch, culprit, .. }) = fit(&config, &clouds(30)) else {
+        panic!("a rate of 1e30 must diverge");
+    };
+    assert_eq!(epoch, 1);
+    // Each layer's weights are about 1e30 now; only their product leaves the range of f32.
+    assert_eq!((culprit.layer.as_str(), culprit.place), ("out", Place::Output));
+}
+
+#[test]
+fn what_only_the_last_step_spoils_is_found_too() {
+    let config = TrainConfig {
+        epochs: 1,
+        batch_size: 30,
+        normalize: Normalize::None,
+        ..config(Optimizer::sgd(f64::from(f32::MAX), 0.0))
+    };
+    let message = refusal(&config, &clouds(30));
+    assert!(message.contains("`hidden`") && message.contains("learning_rate"), "{message}");
+}
+
+#[test]
+fn unusable_data_is_refused_with_its_place() {
+    let config = config(Optimizer::adam(0.01));
+    let narrow = TrainConfig {
+        layers: vec![LayerConfig::Dense { name: "only".into(), units: Some(2), activation: Activation::Linear }],
+        ..config.clone()
+    };
+    let message = refusal(&narrow, &clouds(30));
+    assert!(message.contains("sample 2 has label 2") && message.contains("`only` has 2 units"), "{message}");
+
+    let mut samples = array![[0.0, 1.0], [f32::NAN, 1.0], [0.0, 0.0], [f32::INFINITY, f32::NAN]];
+    let message = refusal(&config, &data(samples.clone(), &[0, 1, 0, 1]));
+    assert!(message.contains("2 of 4 samples") && message.contains("sample 1"), "{message}");
+
+    samples.fill(1.0);
+    let input = |name: &str| Input { name: name.into(), samples: samples.clone().into_dyn() };
+    let unlabelled = Dataset::new(vec![input("x")], None).unwrap();
+    assert!(refusal(&config, &unlabelled).contains("no labels"));
+
+    let labels = Some(Labels::new(vec![0, 1, 0, 1]));
+    let two = Dataset::new(vec![input("a"), input("b")], labels).unwrap();
+    assert!(refusal(&config, &two).contains("2 inputs (a, b)"));
+
+    for validation in [0.01, 0.99] {
+        let config = TrainConfig { validation: Some(validation), ..config.clone() };
+        assert!(refusal(&config, &xor()).contains("of 4 samples"));
+    }
+
+    let monstrous = data(samples.clone(), &[0, 1, 0, u32::MAX]);
+    assert!(refusal(&config, &monstrous).contains("layer `out`"));
+}
+
+#[test]
+fn an_unchecked_configuration_is_refused() {
+    let config = TrainConfig { layers: Vec::new(), ..config(Optimizer::adam(0.01)) };
+    assert!(matches!(Trainer::new(config), Err(Error::NoLayers)));
+}
