@@ -1,0 +1,149 @@
+//! Whether the nodes and values of a graph fit together.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::MAX_GRAPH_DEPTH;
+use super::attribute::check_attributes;
+use super::tensors::check_sparse;
+use super::types::check_value;
+use crate::Error;
+use crate::graph::{describe, for_each_subgraph, topological_order};
+use crate::proto::{GraphProto, NodeProto};
+use crate::tensor::check_tensor;
+
+/// The names that can be read at some point of a graph, and what has them.
+pub(super) struct Scope<'g> {
+    /// The graph around it.
+    outer: Option<&'g Scope<'g>>,
+    /// Name of the graph or function.
+    owner: &'g str,
+    names: HashMap<&'g str, Source<'g>>,
+    depth: usize,
+    in_function: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'g> {
+    Input,
+    Initializer,
+    Node(&'g NodeProto),
+}
+
+impl Source<'_> {
+    fn describe(self) -> String {
+        match self {
+            Source::Input => "an input".to_owned(),
+            Source::Initializer => "an initializer".to_owned(),
+            Source::Node(node) => describe(node),
+        }
+    }
+}
+
+impl<'g> Scope<'g> {
+    pub(super) fn of_function(name: &'g str) -> Self {
+        Scope { outer: None, owner: name, names: HashMap::new(), depth: 0, in_function: true }
+    }
+
+    pub(super) fn add_input(&mut self, name: &'g str) -> Result<(), Error> {
+        self.add(name, Source::Input)
+    }
+
+    fn add(&mut self, name: &'g str, source: Source<'g>) -> Result<(), Error> {
+        if name.is_empty() {
+            return Err(self.problem(format!("{} has no name", source.describe())));
+        }
+        match self.names.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(source);
+                Ok(())
+            }
+            // An initializer may be listed among the inputs: it is the input's default.
+            Entry::Occupied(mut entry) if matches!((entry.get(), source), (Source::Input, Source::Initializer)) => {
+                entry.insert(source);
+                Ok(())
+            }
+            Entry::Occupied(entry) => Err(Error::DuplicateName {
+                graph: self.owner.to_owned(),
+                name: name.to_owned(),
+                first: entry.get().describe(),
+                second: source.describe(),
+            }),
+        }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.names.contains_key(name) || self.outer.is_some_and(|outer| outer.contains(name))
+    }
+
+    pub(super) fn problem(&self, problem: String) -> Error {
+        Error::Graph { graph: self.owner.to_owned(), problem }
+    }
+}
+
+/// Checks `graph`, which sees the names of `outer`, and gives its names at its end.
+pub(super) fn check_graph<'g>(graph: &'g GraphProto, outer: Option<&'g Scope<'g>>) -> Result<Scope<'g>, Error> {
+    let depth = outer.map_or(0, |outer| outer.depth + 1);
+    let in_function = outer.is_some_and(|outer| outer.in_function);
+    let mut scope = Scope { outer, owner: graph.name(), names: HashMap::new(), depth, in_function };
+    if depth > MAX_GRAPH_DEPTH {
+        return Err(scope.problem(format!("it is nested more than {MAX_GRAPH_DEPTH} graphs deep; flatten the model")));
+    }
+    for value in graph.input.iter().chain(&graph.output).chain(&graph.value_info) {
+        check_value(value).map_err(|problem| scope.problem(problem))?;
+    }
+    for input in &graph.input {
+        scope.add_input(input.name())?;
+    }
+    for tensor in &graph.initializer {
+        check_tensor(tensor)?;
+        scope.add(tensor.name(), Source::Initializer)?;
+    }
+    for sparse in &graph.sparse_initializer {
+        check_sparse(sparse)?;
+        scope.add(sparse.values.as_ref().map_or("", |values| values.name()), Source::Initializer)?;
+    }
+    check_nodes(&graph.node, &mut scope)?;
+    match graph.output.iter().find(|output| !scope.contains(output.name())) {
+        None => Ok(scope),
+        Some(missing) => Err(scope.problem(format!("its output \"{}\" is produced by no node", missing.name()))),
+    }
+}
+
+/// Checks `nodes` in their order, adding their outputs to `scope`.
+pub(super) fn check_nodes<'g>(nodes: &'g [NodeProto], scope: &mut Scope<'g>) -> Result<(), Error> {
+    for node in nodes {
+        if node.op_type().is_empty() {
+            return Err(Error::Node { node: describe(node), problem: "it has no op_type".to_owned() });
+        }
+        check_attributes(node, scope.in_function)?;
+        for input in node.input.iter().filter(|name| !name.is_empty()) {
+            if !scope.contains(input) {
+                return Err(missing_input(nodes, node, input));
+            }
+        }
+        let mut subgraphs = Ok(());
+        for_each_subgraph(node, |subgraph| {
+            if subgraphs.is_ok() {
+                subgraphs = check_graph(subgraph, Some(scope)).map(drop);
+            }
+        });
+        subgraphs?;
+        for output in node.output.iter().filter(|name| !name.is_empty()) {
+            scope.add(output, Source::Node(node))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why `input` of `node` is not there yet.
+fn missing_input(nodes: &[NodeProto], node: &NodeProto, input: &str) -> Error {
+    if !nodes.iter().any(|other| other.output.iter().any(|output| output == input)) {
+        let problem = format!("its input \"{input}\" is no input or initializer of the graph and produced by no node");
+        return Error::Node { node: describe(node), problem };
+    }
+    match topological_order(nodes) {
+        Err(cycle) => cycle,
+        Ok(_) => Error::Unsorted { node: describe(node), input: input.to_owned() },
+    }
+}

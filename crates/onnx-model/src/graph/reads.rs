@@ -1,0 +1,49 @@
+//! Which values a node reads, its subgraphs included.
+
+use std::collections::HashSet;
+
+use crate::proto::{GraphProto, NodeProto};
+
+/// Calls `f` for each subgraph in the attributes of `node`.
+pub(crate) fn for_each_subgraph<'g>(node: &'g NodeProto, mut f: impl FnMut(&'g GraphProto)) {
+    for attribute in &node.attribute {
+        attribute.g.as_deref().into_iter().chain(&attribute.graphs).for_each(&mut f);
+    }
+}
+
+/// Names of the values `node` reads, each once: its inputs, and what its subgraphs take from the graph around them.
+pub fn reads_of(node: &NodeProto) -> Vec<&str> {
+    let mut reads = Vec::new();
+    let mut seen = HashSet::new();
+    let mut add = |name| {
+        if seen.insert(name) {
+            reads.push(name);
+        }
+    };
+    node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).for_each(&mut add);
+    for_each_subgraph(node, |subgraph| free_names(subgraph).into_iter().for_each(&mut add));
+    reads
+}
+
+/// Names `graph` reads and does not define: they belong to the graph around it.
+fn free_names(graph: &GraphProto) -> Vec<&str> {
+    let defined: HashSet<&str> = defined_names(graph).collect();
+    let mut free = Vec::new();
+    let mut seen = HashSet::new();
+    let outputs = graph.output.iter().map(|output| output.name());
+    for name in graph.node.iter().flat_map(reads_of).chain(outputs) {
+        if !name.is_empty() && !defined.contains(name) && seen.insert(name) {
+            free.push(name);
+        }
+    }
+    free
+}
+
+fn defined_names(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    let inputs = graph.input.iter().map(|input| input.name());
+    let initializers = graph.initializer.iter().map(|tensor| tensor.name());
+    let sparse =
+        graph.sparse_initializer.iter().filter_map(|sparse| sparse.values.as_ref()).map(|values| values.name());
+    let outputs = graph.node.iter().flat_map(|node| &node.output).map(String::as_str);
+    inputs.chain(initializers).chain(sparse).chain(outputs)
+}
