@@ -1,6 +1,5 @@
 //! The result of a calibration: the statistics of every tensor with a range, and the file it is kept in.
 
-
 use crate::error::{Error, read_file};
 use crate::statistics::{StoredStatistics, TensorStatistics};
 use serde::{Deserialize, Serialize};
@@ -69,10 +68,8 @@ impl TryFrom<StoredRecord> for TensorRecord {
     type Error = String;
 
     fn try_from(stored: StoredRecord) -> Result<Self, String> {
-        let statistics = stored
-            .statistics
-            .try_into()
-            .map_err(|error| format!("tensor \"{}\": {error}", stored.name))?;
+        let statistics =
+            stored.statistics.try_into().map_err(|error| format!("tensor \"{}\": {error}", stored.name))?;
         Ok(Self {
             name: stored.name,
             layer: stored.layer,
@@ -89,11 +86,7 @@ impl Calibration {
     /// # Errors
     ///
     /// [`Error::NoSamples`], [`Error::DuplicateTensor`], or [`Error::NothingFinite`] naming the tensor.
-    pub fn new(
-        model_digest: String,
-        samples: u64,
-        tensors: Vec<TensorRecord>,
-    ) -> Result<Self, Error> {
+    pub fn new(model_digest: String, samples: u64, tensors: Vec<TensorRecord>) -> Result<Self, Error> {
         let calibration = Self {
             format_version: FORMAT_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -110,10 +103,7 @@ impl Calibration {
             return Err(Error::NoSamples);
         }
         let mut names = HashSet::with_capacity(self.tensors.len());
-        for TensorRecord {
-            name, statistics, ..
-        } in &self.tensors
-        {
+        for TensorRecord { name, statistics, .. } in &self.tensors {
             if !names.insert(name) {
                 return Err(Error::DuplicateTensor(name.clone()));
             }
@@ -144,38 +134,31 @@ impl Calibration {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] when the directory does not allow it or the disk is full; an existing file is then unchanged.
+    /// When the directory does not allow it or the disk is full; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        onnx_model::write_atomic(path, &self.to_bytes()).map_err(|error| Error::Write {
-            path: path.to_owned(),
-            error,
-        })
+        Ok(onnx_model::write_atomic(path, &self.to_bytes())?)
     }
 
     /// Parses the bytes of a calibration file; `file` is how errors call it.
     ///
     /// # Errors
     ///
-    /// [`Error::CalibrationVersion`] for another format version, [`Error::InvalidCalibration`] for anything else that
-    /// [`Self::to_bytes`] could not have written, with line and column.
+    /// [`Error::CalibrationVersion`] for another format version; [`Error::InvalidCalibration`] with line and column, or
+    /// the tensor, for anything else that is not a consistent calibration: unknown or missing fields, counts that do
+    /// not add up, bins out of order, what [`Self::new`] refuses.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
-        let invalid = |reason| Error::InvalidCalibration {
-            file: file.to_owned(),
-            reason,
+        let invalid = |reason| Error::InvalidCalibration { file: file.to_owned(), reason };
+        let parsed = serde_json::from_slice::<Self>(bytes);
+        // Another version may well have other fields: its number explains more than the first unknown one.
+        let version = match &parsed {
+            Ok(calibration) => Some(calibration.format_version),
+            Err(_) => version(bytes),
         };
-        let calibration = match serde_json::from_slice::<Self>(bytes) {
-            Ok(calibration) => calibration,
-            Err(error) => {
-                // Another version may well have other fields: its number explains more than the first unknown one.
-                check_version(bytes, file)?;
-                return Err(invalid(error.to_string()));
-            }
-        };
-        check_version(bytes, file)?;
-        calibration
-            .check()
-            .map_err(|error| invalid(error.to_string()))?;
+        if let Some(found) = version.filter(|&version| version != FORMAT_VERSION) {
+            return Err(Error::CalibrationVersion { file: file.to_owned(), found, expected: FORMAT_VERSION });
+        }
+        let calibration = parsed.map_err(|error| invalid(error.to_string()))?;
+        calibration.check().map_err(|error| invalid(error.to_string()))?;
         Ok(calibration)
     }
 
@@ -212,9 +195,7 @@ impl Calibration {
         let same_tensors = self.tensors.len() == other.tensors.len()
             && (self.tensors.iter().zip(&other.tensors)).all(|(ours, theirs)| ours.is_same(theirs));
         if !same_tensors {
-            return Err(Error::Merge(
-                "they are not of the same tensors in the same order".to_owned(),
-            ));
+            return Err(Error::Merge("they are not of the same tensors in the same order".to_owned()));
         }
         for (ours, theirs) in self.tensors.iter_mut().zip(&other.tensors) {
             if ours.kind == TensorKind::Activation {
@@ -223,10 +204,8 @@ impl Calibration {
                     .map_err(|error| Error::Merge(format!("tensor \"{}\": {error}", ours.name)))?;
             }
         }
-        self.samples = self
-            .samples
-            .checked_add(other.samples)
-            .ok_or_else(|| Error::Merge("more than 2^64 samples".to_owned()))?;
+        self.samples =
+            self.samples.checked_add(other.samples).ok_or_else(|| Error::Merge("more than 2^64 samples".to_owned()))?;
         Ok(self)
     }
 
@@ -239,10 +218,7 @@ impl Calibration {
         if self.model_digest == digest {
             return Ok(());
         }
-        Err(Error::OtherModel {
-            calibrated: self.model_digest.clone(),
-            model: digest.to_owned(),
-        })
+        Err(Error::OtherModel { calibrated: self.model_digest.clone(), model: digest.to_owned() })
     }
 
     /// The version of the tool that calibrated.
@@ -287,20 +263,12 @@ impl TensorRecord {
     }
 }
 
-/// Refuses bytes that are JSON of another format version; says nothing about bytes that are not.
-fn check_version(bytes: &[u8], file: &str) -> Result<(), Error> {
+/// The format version of bytes that are JSON with one.
+fn version(bytes: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
     struct Header {
         format_version: u64,
     }
-    match serde_json::from_slice::<Header>(bytes) {
-        Ok(Header { format_version }) if format_version != FORMAT_VERSION => {
-            Err(Error::CalibrationVersion {
-                file: file.to_owned(),
-                found: format_version,
-                expected: FORMAT_VERSION,
-            })
-        }
-        _ => Ok(()),
-    }
+    let header: Header = serde_json::from_slice(bytes).ok()?;
+    Some(header.format_version)
 }

@@ -25,14 +25,9 @@ pub enum Error {
         /// What the file should have been.
         kind: &'static str,
     },
-    /// A file cannot be written.
-    #[error("{}: cannot be written: {error}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        error: io::Error,
-    },
+    /// A model cannot be read or edited, or a file of any kind not be written.
+    #[error(transparent)]
+    Model(#[from] onnx_model::Error),
     /// A file is not a calibration, or a damaged one.
     #[error("{file}: not a valid calibration: {reason}; run `quantize calibrate` again")]
     InvalidCalibration {
@@ -111,20 +106,13 @@ pub enum Error {
 pub(crate) fn read_file(path: &Path, limit: u64, kind: &'static str) -> Result<Vec<u8>, Error> {
     use io::Read;
 
-    let read = |error| Error::Read {
-        path: path.to_owned(),
-        error,
-    };
+    let read = |error| Error::Read { path: path.to_owned(), error };
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(read)?;
     if bytes.len() as u64 > limit {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-            limit,
-            kind,
-        });
+        return Err(Error::TooLarge { path: path.to_owned(), limit, kind });
     }
     Ok(bytes)
 }

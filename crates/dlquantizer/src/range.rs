@@ -3,7 +3,6 @@
 //! Affine quantization as ONNX `QuantizeLinear` and `DequantizeLinear` define it:
 //! `q = saturate(round_half_even(x / scale) + zero_point)` and `x ≈ (q - zero_point) · scale`.
 
-
 use crate::statistics::TensorStatistics;
 use serde::{Deserialize, Serialize};
 
@@ -59,10 +58,7 @@ impl Range {
     /// The smallest interval with `min`, `max` and 0 in it; none unless both are finite and `min <= max`.
     #[must_use]
     pub fn new(min: f32, max: f32) -> Option<Self> {
-        (min.is_finite() && max.is_finite() && min <= max).then(|| Self {
-            min: min.min(0.0),
-            max: max.max(0.0),
-        })
+        (min.is_finite() && max.is_finite() && min <= max).then(|| Self { min: min.min(0.0), max: max.max(0.0) })
     }
 
     /// The interval of all finite values of a tensor; none without a finite value.
@@ -105,11 +101,7 @@ pub enum RangeMethod {
 impl RangeMethod {
     /// Scale and zero point for a tensor with these statistics; none without a finite value.
     #[must_use]
-    pub fn quant_params(
-        self,
-        statistics: &TensorStatistics,
-        quant_type: QuantType,
-    ) -> Option<QuantParams> {
+    pub fn quant_params(self, statistics: &TensorStatistics, quant_type: QuantType) -> Option<QuantParams> {
         let range = Range::min_max(statistics)?;
         Some(match self {
             Self::MinMax => QuantParams::asymmetric(range, quant_type),
@@ -146,8 +138,7 @@ impl QuantParams {
         let zero_point = f64::from(quant_type.min()) - (f64::from(range.min) / f64::from(scale));
         Self {
             scale,
-            zero_point: (zero_point.round_ties_even() as i32)
-                .clamp(quant_type.min(), quant_type.max()),
+            zero_point: (zero_point.round_ties_even() as i32).clamp(quant_type.min(), quant_type.max()),
             quant_type,
         }
     }
@@ -155,45 +146,29 @@ impl QuantParams {
     /// `[-abs_max, abs_max]` in steps of `abs_max / qmax`, with 0 for 0: the scheme of weights, int8 in [-127, 127].
     ///
     /// `abs_max = 0`, a dead channel, gets scale 1. For `u8` the zero point is 128. The sign of `abs_max` is ignored;
-    /// NaN counts as 0 and infinity as the largest finite f32.
+    /// NaN and infinity count as the largest finite f32.
     #[must_use]
     pub fn symmetric(abs_max: f32, quant_type: QuantType) -> Self {
-        let (half, zero_point) = match quant_type {
-            QuantType::U8 => (127.0, 128),
-            QuantType::I8 => (127.0, 0),
-        };
         let abs_max = f64::from(abs_max.abs().min(f32::MAX));
-        Self {
-            scale: usable_scale(abs_max / half),
-            zero_point,
-            quant_type,
-        }
+        Self { scale: usable_scale(abs_max / 127.0), zero_point: quant_type.min() + 128, quant_type }
     }
 
     /// The smallest scale `2^k` for which an integer zero point puts all of `range` inside the type.
     ///
     /// That is the smallest `k` with `ceil(-min / 2^k) + ceil(max / 2^k) <= 255`, and
-    /// `zero_point = qmin + ceil(-min / 2^k)`; nothing in `range` saturates. It follows the exponent scheme "MinMax" of
-    /// MATLAB's `dlquantizer` (scale from the range in the calibration statistics, avoiding overflow), which is
-    /// defined for signed symmetric types, with a zero point added. The range `[0, 0]` gets scale 1.
+    /// `zero_point = qmin + ceil(-min / 2^k)`; nothing in `range` saturates. It is the `ExponentScheme` "MinMax" of
+    /// `quantize` in MATLAB's Deep Learning Toolbox (the exponent from the range in the calibration statistics, without
+    /// overflow), which knows signed symmetric types only, with a zero point added. The range `[0, 0]` gets scale 1.
     #[must_use]
     pub fn power_of_two(range: Range, quant_type: QuantType) -> Self {
         let (below, above) = (-f64::from(range.min), f64::from(range.max));
         let steps = quant_type.steps();
         // Every step is exact: a power of two times an f32, in f64.
-        let mut scale = if below + above == 0.0 {
-            1.0
-        } else {
-            f64::from(MIN_SCALE)
-        };
+        let mut scale = if below + above == 0.0 { 1.0 } else { f64::from(MIN_SCALE) };
         while (below / scale).ceil() + (above / scale).ceil() > steps {
             scale *= 2.0;
         }
-        Self {
-            scale: scale as f32,
-            zero_point: quant_type.min() + (below / scale).ceil() as i32,
-            quant_type,
-        }
+        Self { scale: scale as f32, zero_point: quant_type.min() + (below / scale).ceil() as i32, quant_type }
     }
 
     /// The integer for `x`: `saturate(round_half_even(x / scale) + zero_point)` in f32 (ONNX `QuantizeLinear`).
@@ -203,12 +178,12 @@ impl QuantParams {
     pub fn quantize(self, x: f32) -> i32 {
         // The cast saturates, so the sum must as well.
         let steps = (x / self.scale).round_ties_even() as i32;
-        steps
-            .saturating_add(self.zero_point)
-            .clamp(self.quant_type.min(), self.quant_type.max())
+        steps.saturating_add(self.zero_point).clamp(self.quant_type.min(), self.quant_type.max())
     }
 
-    /// The value `q` stands for: `(q - zero_point) · scale` (ONNX `DequantizeLinear`).
+    /// The value `q` stands for: `(q - zero_point) · scale` in f32 (ONNX `DequantizeLinear`).
+    ///
+    /// For a range that reaches beyond ±2^127 that can be an infinity at its ends.
     #[must_use]
     pub fn dequantize(self, q: i32) -> f32 {
         q.saturating_sub(self.zero_point) as f32 * self.scale
@@ -223,9 +198,5 @@ impl QuantParams {
 
 /// `scale` as f32; 1 for 0, at least [`MIN_SCALE`] for the rest.
 fn usable_scale(scale: f64) -> f32 {
-    if scale > 0.0 {
-        (scale as f32).max(MIN_SCALE)
-    } else {
-        1.0
-    }
+    if scale > 0.0 { (scale as f32).max(MIN_SCALE) } else { 1.0 }
 }

@@ -129,10 +129,7 @@ impl Recipe {
     /// [`Error::InvalidRecipe`] with the line, for text that is not TOML, unknown keys (with the nearest known one),
     /// unknown values and invalid patterns.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, Error> {
-        parse::parse(text).map_err(|reason| Error::InvalidRecipe {
-            file: file.to_owned(),
-            reason,
-        })
+        parse::parse(text).map_err(|reason| Error::InvalidRecipe { file: file.to_owned(), reason })
     }
 
     /// The recipe as TOML; equal recipes give equal text, and [`Self::from_toml`] gives the recipe back.
@@ -147,17 +144,11 @@ impl Recipe {
     ///
     /// [`Error::NoSuchLayer`] when a pattern matches none of `names`, [`Error::InvalidRecipe`] when it is no glob.
     pub fn for_layers(&self, names: &[&str]) -> Result<Vec<LayerRecipe>, Error> {
-        let default = LayerRecipe {
-            precision: Precision::default(),
-            range: self.range,
-            weights: self.weights,
-        };
+        let default = LayerRecipe { precision: Precision::default(), range: self.range, weights: self.weights };
         let mut layers = vec![default; names.len()];
         for choice in &self.layers {
-            let matcher = matcher(&choice.pattern).map_err(|reason| Error::InvalidRecipe {
-                file: "recipe".to_owned(),
-                reason,
-            })?;
+            let matcher = matcher(&choice.pattern)
+                .map_err(|reason| Error::InvalidRecipe { file: "recipe".to_owned(), reason })?;
             let mut matched = false;
             for (layer, name) in layers.iter_mut().zip(names) {
                 if matcher.is_match(name) {
@@ -200,11 +191,7 @@ fn describe_layers(pattern: &str, names: &[&str]) -> String {
     // A stable sort: equally near names stay in the model's order.
     by_distance.sort_by_cached_key(|name| strsim::damerau_levenshtein(pattern, name));
     by_distance.truncate(NAMES_LISTED);
-    format!(
-        "the nearest of {} layer names are {}",
-        names.len(),
-        quoted(&by_distance)
-    )
+    format!("the nearest of {} layer names are {}", names.len(), quoted(&by_distance))
 }
 
 fn quoted(names: &[&str]) -> String {

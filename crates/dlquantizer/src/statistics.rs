@@ -121,9 +121,7 @@ impl TensorStatistics {
     /// Values that are neither NaN nor infinite.
     #[must_use]
     pub fn finite_count(&self) -> u64 {
-        self.count
-            .saturating_sub(self.nans)
-            .saturating_sub(self.infs())
+        self.count.saturating_sub(self.nans).saturating_sub(self.infs())
     }
 
     /// Values equal to zero, of either sign.
@@ -182,11 +180,7 @@ impl TensorStatistics {
         let mut sums = [0_i128; 256];
         for bin in &self.bins {
             let sum = &mut sums[usize::from(bin.exponent())];
-            *sum = if bin.is_negative() {
-                *sum - bin.magnitude()
-            } else {
-                *sum + bin.magnitude()
-            };
+            *sum = if bin.is_negative() { *sum - bin.magnitude() } else { *sum + bin.magnitude() };
         }
         let mut total = 0.0;
         for (exponent, sum) in (0_u8..=255).zip(sums) {
@@ -205,13 +199,14 @@ impl TensorStatistics {
 }
 
 impl Bin {
+    /// All prefixes of finite values, by ascending value.
+    fn prefixes() -> impl Iterator<Item = u16> {
+        (0x8000..0xff80).rev().chain(0..0x7f80)
+    }
+
     /// Where the bin stands among all bins by ascending value.
     fn rank(&self) -> u16 {
-        if self.is_negative() {
-            !self.prefix
-        } else {
-            self.prefix | 0x8000
-        }
+        if self.is_negative() { !self.prefix } else { self.prefix | 0x8000 }
     }
 
     fn is_negative(&self) -> bool {
@@ -242,20 +237,10 @@ impl Bin {
     fn describe(&self) -> HistogramBin {
         let inner = f32::from_bits(u32::from(self.prefix) << 16);
         let outer = f32::from_bits(u32::from(self.prefix) << 16 | 0xffff);
-        let mean = (f64::from(self.base()) + self.low_sum as f64 / self.count as f64)
-            * unit(self.exponent());
+        let mean = (f64::from(self.base()) + self.low_sum as f64 / self.count as f64) * unit(self.exponent());
         // Adding 0.0 turns -0.0 into 0.0.
-        let (lower, upper, mean) = if self.is_negative() {
-            (outer, inner + 0.0, -mean)
-        } else {
-            (inner, outer, mean)
-        };
-        HistogramBin {
-            lower,
-            upper,
-            count: self.count,
-            mean,
-        }
+        let (lower, upper, mean) = if self.is_negative() { (outer, inner + 0.0, -mean) } else { (inner, outer, mean) };
+        HistogramBin { lower, upper, count: self.count, mean }
     }
 }
 
@@ -266,7 +251,7 @@ fn unit(exponent: u8) -> f64 {
 
 /// The union of two bin lists by ascending value, equal bins added.
 fn merge_bins(left: &[Bin], right: &[Bin]) -> Vec<Bin> {
-    let mut merged = Vec::with_capacity(left.len().max(right.len()));
+    let mut merged = Vec::with_capacity(left.len() + right.len());
     let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
     while let (Some(&a), Some(&b)) = (left.peek(), right.peek()) {
         merged.push(match a.rank().cmp(&b.rank()) {
@@ -291,5 +276,6 @@ fn merge_bins(left: &[Bin], right: &[Bin]) -> Vec<Bin> {
     }
     merged.extend(left);
     merged.extend(right);
+    merged.shrink_to_fit();
     merged
 }

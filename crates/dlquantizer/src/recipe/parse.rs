@@ -48,8 +48,7 @@ fn check_pattern(text: &str, layer: &DeTable<'_>) -> Result<(), String> {
     if let Some(value) = layer.get("match")
         && let DeValue::String(pattern) = value.get_ref()
     {
-        matcher(pattern)
-            .map_err(|reason| format!("line {}: {reason}", line(text, value.span().start)))?;
+        matcher(pattern).map_err(|reason| format!("line {}: {reason}", line(text, value.span().start)))?;
     }
     Ok(())
 }

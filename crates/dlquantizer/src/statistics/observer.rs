@@ -13,44 +13,36 @@ const LOW_BITS: u32 = 40;
 /// `(2^24 - 1) · (2^16 - 1) < 2^40`.
 const BLOCK: usize = (1 << (64 - LOW_BITS)) - 1;
 
-/// Values looked at twice while they are in the first-level cache.
+/// Values passed over twice while they are in the first-level cache.
 const CHUNK: usize = 2048;
 
-/// The bin prefix of `-0.0`.
-const NEGATIVE_ZERO: u16 = 0x8000;
+/// Where zeros go in the table of a block, a prefix of NaN for each of [`ZERO_SLOTS`] consecutive values.
+///
+/// Half of what a ReLU gives is zero. In one bin, each addition would wait for the one before: 2.1 ns a value instead
+/// of 0.6. They are counted apart, and nothing reads the bins of NaN.
+const ZERO_SLOT: usize = 0xff81;
+const ZERO_SLOTS: usize = 8;
 
 /// Collects the [`TensorStatistics`] of one tensor from any number of slices, in fixed memory.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    /// Indexed by the upper half of a value, infinities and NaN included.
+    /// Indexed by the upper half of a value.
     block: Box<[u64; BINS]>,
     block_len: usize,
-    scan: Scan,
+    extremes: Extremes,
     /// Everything before the current block.
     total: TensorStatistics,
 }
 
-/// What one look at the values of a block finds, besides the histogram.
+/// What is known of the values of a block besides the histogram.
 #[derive(Debug, Clone, Copy)]
-struct Scan {
+struct Extremes {
     zeros: u64,
-    negative_zeros: u64,
     positive_infs: u64,
     negative_infs: u64,
-    /// [`order_key`] of the extremes; `min_key > max_key` when nothing was finite.
-    min_key: i32,
-    max_key: i32,
-}
-
-impl Scan {
-    const EMPTY: Self = Self {
-        zeros: 0,
-        negative_zeros: 0,
-        positive_infs: 0,
-        negative_infs: 0,
-        min_key: i32::MAX,
-        max_key: i32::MIN,
-    };
+    /// Of the finite values; `min > max` when there are none. Either may be `-0.0`.
+    min: f32,
+    max: f32,
 }
 
 impl Default for Observer {
@@ -60,38 +52,29 @@ impl Default for Observer {
 }
 
 impl Observer {
+    /// Bytes one observer may come to occupy, whatever it observes: the table of a block and the bins of all blocks
+    /// before.
+    pub const STATE_BYTES: usize = size_of::<Self>() + BINS * size_of::<u64>() + BINS * size_of::<Bin>();
+
     /// An observer that has seen nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            block: empty_block(),
-            block_len: 0,
-            scan: Scan::EMPTY,
-            total: TensorStatistics::default(),
-        }
+        Self { block: empty_block(), block_len: 0, extremes: Extremes::NONE, total: TensorStatistics::default() }
     }
 
-    /// Bytes one observer may come to occupy, whatever it observes: the table of a block and the bins of all blocks
-    /// before. The operating system backs only the pages of occupied bins, a few dozen KiB for real tensors.
-    pub const STATE_BYTES: usize =
-        size_of::<Self>() + BINS * size_of::<u64>() + BINS * size_of::<Bin>();
-
-    /// Adds values.
+    /// Adds values, at 0.8 ns each on one core of a Zen 4.
     pub fn observe(&mut self, mut values: &[f32]) {
         while !values.is_empty() {
             let room = BLOCK - self.block_len;
             let (chunk, rest) = values.split_at(values.len().min(room).min(CHUNK));
-            self.scan.look_at(chunk);
-            for value in chunk {
-                let bits = value.to_bits();
-                self.block[(bits >> 16) as usize] += 1 << LOW_BITS | u64::from(bits & 0xffff);
-            }
+            self.extremes.include(chunk);
+            count_in_bins(&mut self.block, chunk);
             self.block_len += chunk.len();
             if self.block_len == BLOCK {
                 self.total = self.statistics();
                 self.block = empty_block();
                 self.block_len = 0;
-                self.scan = Scan::EMPTY;
+                self.extremes = Extremes::NONE;
             }
             values = rest;
         }
@@ -108,33 +91,16 @@ impl Observer {
     fn block_statistics(&self) -> TensorStatistics {
         let mut bins = Vec::new();
         let mut finite = 0;
-        let by_value = (NEGATIVE_ZERO..0xff80).rev().chain(0..0x7f80);
-        for prefix in by_value {
+        for prefix in Bin::prefixes() {
             let word = self.block[usize::from(prefix)];
-            let mut count = word >> LOW_BITS;
-            match prefix {
-                NEGATIVE_ZERO => count -= self.scan.negative_zeros,
-                0 => count += self.scan.negative_zeros,
-                _ => {}
-            }
+            let zeros = if prefix == 0 { self.extremes.zeros } else { 0 };
+            let count = (word >> LOW_BITS) + zeros;
             if count > 0 {
                 finite += count;
-                let low_sum = word & ((1 << LOW_BITS) - 1);
-                bins.push(Bin {
-                    prefix,
-                    count,
-                    low_sum,
-                });
+                bins.push(Bin { prefix, count, low_sum: word & ((1 << LOW_BITS) - 1) });
             }
         }
-        let Scan {
-            zeros,
-            positive_infs,
-            negative_infs,
-            min_key,
-            max_key,
-            ..
-        } = self.scan;
+        let Extremes { zeros, positive_infs, negative_infs, min, max } = self.extremes;
         let count = self.block_len as u64;
         TensorStatistics {
             count,
@@ -142,59 +108,83 @@ impl Observer {
             nans: count - finite - positive_infs - negative_infs,
             positive_infs,
             negative_infs,
-            extremes: (min_key <= max_key).then(|| (from_key(min_key), from_key(max_key))),
+            // Adding 0.0 turns -0.0 into 0.0.
+            extremes: (min <= max).then_some((min + 0.0, max + 0.0)),
             bins,
         }
     }
 }
 
-impl Scan {
-    /// Branch-free, in 32-bit integers throughout, so that the compiler turns it into vector code.
-    fn look_at(&mut self, chunk: &[f32]) {
-        let (mut zeros, mut negative_zeros) = (0_u32, 0_u32);
-        let (mut positive_infs, mut negative_infs) = (0_u32, 0_u32);
-        let (mut min_key, mut max_key) = (self.min_key, self.max_key);
-        for value in chunk {
-            let bits = value.to_bits();
-            let magnitude = bits & 0x7fff_ffff;
-            zeros += u32::from(magnitude == 0);
-            negative_zeros += u32::from(bits == 0x8000_0000);
-            positive_infs += u32::from(bits == 0x7f80_0000);
-            negative_infs += u32::from(bits == 0xff80_0000);
-            let key = order_key(bits);
-            let finite = (magnitude as i32) < 0x7f80_0000;
-            min_key = min_key.min(if finite { key } else { i32::MAX });
-            max_key = max_key.max(if finite { key } else { i32::MIN });
+/// Adds each value to the word of its bin. Infinities and NaN need no branch: they have bins nobody reads.
+fn count_in_bins(block: &mut [u64; BINS], chunk: &[f32]) {
+    let mut count = |slot: usize, value: f32| {
+        let bits = value.to_bits();
+        let is_zero = bits << 1 == 0;
+        let bin = if is_zero { ZERO_SLOT + slot } else { (bits >> 16) as usize };
+        block[bin % BINS] += 1 << LOW_BITS | u64::from(bits & 0xffff);
+    };
+    let (rows, rest) = chunk.as_chunks::<ZERO_SLOTS>();
+    for row in rows {
+        for (slot, &value) in row.iter().enumerate() {
+            count(slot, value);
         }
-        self.zeros += u64::from(zeros);
-        self.negative_zeros += u64::from(negative_zeros);
-        self.positive_infs += u64::from(positive_infs);
-        self.negative_infs += u64::from(negative_infs);
-        self.min_key = min_key;
-        self.max_key = max_key;
+    }
+    for (slot, &value) in rest.iter().enumerate() {
+        count(slot, value);
     }
 }
 
-/// Maps the bits of finite values to integers of the same order; independent of the processor's treatment of
-/// subnormals, which a float comparison is not.
-fn order_key(bits: u32) -> i32 {
-    let bits = bits as i32;
-    bits ^ (bits >> 31 & i32::MAX)
+impl Extremes {
+    const NONE: Self =
+        Self { zeros: 0, positive_infs: 0, negative_infs: 0, min: f32::INFINITY, max: f32::NEG_INFINITY };
+
+    fn include(&mut self, chunk: &[f32]) {
+        let (zeros, mut min, mut max) = look_at(chunk);
+        if min == f32::NEG_INFINITY || max == f32::INFINITY {
+            let count = |infinity| chunk.iter().filter(|&&value| value == infinity).count() as u64;
+            self.positive_infs += count(f32::INFINITY);
+            self.negative_infs += count(f32::NEG_INFINITY);
+            let finite = || chunk.iter().copied().filter(|value| value.is_finite());
+            min = finite().fold(f32::INFINITY, f32::min);
+            max = finite().fold(f32::NEG_INFINITY, f32::max);
+        }
+        self.zeros += zeros;
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
+    }
 }
 
-/// The value of an [`order_key`], with `-0.0` as `0.0`.
-fn from_key(key: i32) -> f32 {
-    let bits = (key ^ (key >> 31 & i32::MAX)) as u32;
-    if bits == 0x8000_0000 {
-        0.0
-    } else {
-        f32::from_bits(bits)
+/// The number of zeros and the smallest and largest value, infinities included and NaN left out.
+///
+/// In independent lanes with a comparison that is false for NaN, which the compiler turns into vector code; a plain fold
+/// it may not reorder.
+fn look_at(chunk: &[f32]) -> (u64, f32, f32) {
+    const LANES: usize = 16;
+    let mut zeros = [0_u32; LANES];
+    let mut min = [f32::INFINITY; LANES];
+    let mut max = [f32::NEG_INFINITY; LANES];
+    let mut look = |lane: usize, value: f32| {
+        zeros[lane] += u32::from(value == 0.0);
+        min[lane] = if value < min[lane] { value } else { min[lane] };
+        max[lane] = if value > max[lane] { value } else { max[lane] };
+    };
+    let (rows, rest) = chunk.as_chunks::<LANES>();
+    for row in rows {
+        for (lane, &value) in row.iter().enumerate() {
+            look(lane, value);
+        }
     }
+    for (lane, &value) in rest.iter().enumerate() {
+        look(lane, value);
+    }
+    (
+        zeros.into_iter().map(u64::from).sum(),
+        min.into_iter().fold(f32::INFINITY, f32::min),
+        max.into_iter().fold(f32::NEG_INFINITY, f32::max),
+    )
 }
 
 fn empty_block() -> Box<[u64; BINS]> {
     // From a vector, for an array literal of this size would pass over the stack.
-    vec![0; BINS]
-        .try_into()
-        .expect("the vector has BINS elements")
+    vec![0; BINS].try_into().expect("the vector has BINS elements")
 }

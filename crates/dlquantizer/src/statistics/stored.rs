@@ -28,9 +28,7 @@ pub(crate) enum Inconsistent {
     NotFinite(u16),
     #[error("histogram bin {0:#06x} is repeated or out of order")]
     Order(u16),
-    #[error(
-        "histogram bin {0:#06x} holds {1} values with a lower sum of {2}, which no values have"
-    )]
+    #[error("histogram bin {0:#06x} holds {1} values with a lower sum of {2}, which no values have")]
     Sum(u16, u64, u64),
     #[error("{count} values are claimed, but NaN, infinities and histogram hold {found}")]
     Count { count: u64, found: u128 },
@@ -52,11 +50,7 @@ impl From<TensorStatistics> for StoredStatistics {
             negative_infs: statistics.negative_infs,
             min: statistics.min().map(f64::from),
             max: statistics.max().map(f64::from),
-            bins: statistics
-                .bins
-                .iter()
-                .map(|bin| (bin.prefix, bin.count, bin.low_sum))
-                .collect(),
+            bins: statistics.bins.iter().map(|bin| (bin.prefix, bin.count, bin.low_sum)).collect(),
         }
     }
 }
@@ -65,15 +59,8 @@ impl TryFrom<StoredStatistics> for TensorStatistics {
     type Error = Inconsistent;
 
     fn try_from(stored: StoredStatistics) -> Result<Self, Inconsistent> {
-        let bins: Vec<Bin> = stored
-            .bins
-            .iter()
-            .map(|&(prefix, count, low_sum)| Bin {
-                prefix,
-                count,
-                low_sum,
-            })
-            .collect();
+        let bins: Vec<Bin> =
+            stored.bins.iter().map(|&(prefix, count, low_sum)| Bin { prefix, count, low_sum }).collect();
         check_bins(&bins)?;
         check_counts(&stored, &bins)?;
         Ok(Self {
@@ -117,10 +104,7 @@ fn check_counts(stored: &StoredStatistics, bins: &[Bin]) -> Result<(), Inconsist
         .map(u128::from)
         .sum();
     if u128::from(stored.count) != found {
-        return Err(Inconsistent::Count {
-            count: stored.count,
-            found,
-        });
+        return Err(Inconsistent::Count { count: stored.count, found });
     }
     // Zeros are the values of the lowest positive bin that add nothing to its sum; the others add at least 1.
     for bin in bins.iter().filter(|bin| bin.base() == 0) {
@@ -129,15 +113,9 @@ fn check_counts(stored: &StoredStatistics, bins: &[Bin]) -> Result<(), Inconsist
             return Err(Inconsistent::Sum(bin.prefix, bin.count, bin.low_sum));
         }
     }
-    let room = bins
-        .iter()
-        .find(|bin| bin.prefix == 0)
-        .map_or(0, |bin| bin.count);
+    let room = bins.iter().find(|bin| bin.prefix == 0).map_or(0, |bin| bin.count);
     if stored.zeros > room {
-        return Err(Inconsistent::Zeros {
-            zeros: stored.zeros,
-            room,
-        });
+        return Err(Inconsistent::Zeros { zeros: stored.zeros, room });
     }
     Ok(())
 }
