@@ -1,0 +1,284 @@
+//! Finds a quantized dense layer behind a tensor and prepares it for the kernels.
+
+use kernels::{Kernel, PackedWeights};
+use onnx_model::TensorData;
+use onnx_model::graph::describe;
+use onnx_model::proto::NodeProto;
+
+use super::elementwise::clip_bounds;
+use super::graph::Graph;
+use crate::Error;
+use crate::error::OTHER_RUNTIME;
+use crate::quantization::QuantParams;
+
+/// Gemm, MatMul or MatMul + Add on a dequantized activation and a dequantized constant weight, with Relu and Clip behind it.
+pub(crate) struct DensePattern<'a> {
+    /// The Gemm or MatMul.
+    pub(crate) node: &'a NodeProto,
+    pub(crate) input: QuantParams,
+    weights: &'a NodeProto,
+    transposed: bool,
+    bias: Option<&'a str>,
+    /// Real interval that the fused Relu and Clip leave.
+    clamp: (f32, f32),
+    /// Parameters of the result; without them it is f32.
+    pub(crate) output: Option<QuantParams>,
+}
+
+/// A dense layer ready to run.
+pub(crate) struct Dense {
+    pub(crate) weights: PackedWeights,
+    /// Bias in accumulator steps minus the input zero point's share of each column.
+    pub(crate) bias: Vec<i32>,
+    pub(crate) output: DenseOutput,
+}
+
+/// What leaves the accumulators.
+pub(crate) enum DenseOutput {
+    U8 { multipliers: Vec<f32>, zero_point: u8, min: u8, max: u8 },
+    F32 { scales: Vec<f32>, min: f32, max: f32 },
+}
+
+/// Matches a dense layer whose result, after any Relu and Clip, is `tensor`; returns it with the quantized tensor it reads.
+pub(crate) fn match_dense<'a>(
+    graph: &Graph<'a>,
+    tensor: &'a str,
+    output: Option<QuantParams>,
+) -> Result<Option<(&'a str, DensePattern<'a>)>, Error> {
+    let mut clamp = (f32::NEG_INFINITY, f32::INFINITY);
+    let mut current = tensor;
+    let (node, bias) = loop {
+        let Some((_, node)) = graph.producer(current) else { return Ok(None) };
+        let Some(first) = node.input.first() else { return Ok(None) };
+        match node.op_type() {
+            // Walking from the result towards the product, an inner clamp is narrowed by the outer ones already seen.
+            "Relu" => clamp = narrow((0.0, f32::INFINITY), clamp),
+            "Clip" => match clip_bounds(graph, node)? {
+                Some(bounds) if bounds.0 <= bounds.1 => clamp = narrow(bounds, clamp),
+                _ => return Ok(None),
+            },
+            "Gemm" => break (node, node.input.get(2).map(String::as_str).filter(|name| !name.is_empty())),
+            "MatMul" => break (node, None),
+            "Add" => {
+                let Some((product, bias)) = bias_add(graph, node) else { return Ok(None) };
+                break (product, Some(bias));
+            }
+            _ => return Ok(None),
+        }
+        current = first;
+    };
+    let gemm = node.op_type() == "Gemm";
+    if gemm
+        && (node.attr_float("alpha", 1.0)? != 1.0
+            || node.attr_float("beta", 1.0)? != 1.0
+            || node.attr_int("transA", 0)? != 0)
+    {
+        return Ok(None);
+    }
+    let transposed = gemm && node.attr_int("transB", 0)? != 0;
+    let [input, weights, ..] = node.input.as_slice() else { return Ok(None) };
+    let Some(input) = graph.dequantized(input)? else { return Ok(None) };
+    let Some(weights) = constant_dequantize(graph, weights) else { return Ok(None) };
+    Ok(Some((input.input, DensePattern { node, input: input.params, weights, transposed, bias, clamp, output })))
+}
+
+/// `outer` applied after `inner`, as one interval.
+fn narrow(inner: (f32, f32), outer: (f32, f32)) -> (f32, f32) {
+    (inner.0.clamp(outer.0, outer.1), inner.1.clamp(outer.0, outer.1))
+}
+
+/// An Add of a MatMul's result and a constant vector.
+fn bias_add<'a>(graph: &Graph<'a>, add: &'a NodeProto) -> Option<(&'a NodeProto, &'a str)> {
+    let [a, b] = add.input.as_slice() else { return None };
+    [(a, b), (b, a)].into_iter().find_map(|(product, bias)| {
+        let (_, product) = graph.producer(product).filter(|(_, node)| node.op_type() == "MatMul")?;
+        (graph.is_constant(bias) || constant_dequantize(graph, bias).is_some()).then_some((product, bias.as_str()))
+    })
+}
+
+/// The DequantizeLinear node that makes `tensor` from a constant.
+fn constant_dequantize<'a>(graph: &Graph<'a>, tensor: &str) -> Option<&'a NodeProto> {
+    let (_, node) = graph.producer(tensor).filter(|(_, node)| node.op_type() == "DequantizeLinear")?;
+    graph.is_constant(node.input.first()?).then_some(node)
+}
+
+impl DensePattern<'_> {
+    /// Reads, checks and packs the layer's constants. Weights come out as `[k, n]`.
+    pub(crate) fn load(&self, graph: &Graph<'_>, kernel: &dyn Kernel) -> Result<Dense, Error> {
+        let (weights, k, n) = self.weights(graph)?;
+        let weight_scales = self.weight_scales(graph, n)?;
+        let scales: Vec<f32> = weight_scales.iter().map(|scale| self.input.scale * scale).collect();
+        if let Some(bad) = scales.iter().find(|scale| !(scale.is_finite() && **scale > 0.0)) {
+            return Err(self.invalid(format!("the product of its input and weight scales is {bad}")));
+        }
+        let bias = self.bias(graph, &scales, n)?;
+        let packed = kernel.pack(&weights, k, n);
+        let bias = self.fold_zero_point(&weights, &bias, n)?;
+        let output = match self.output {
+            Some(output) => DenseOutput::U8 {
+                multipliers: scales.iter().map(|scale| scale / output.scale).collect(),
+                zero_point: output.zero_point,
+                min: output.quantize(self.clamp.0),
+                max: output.quantize(self.clamp.1),
+            },
+            None => DenseOutput::F32 { scales, min: self.clamp.0, max: self.clamp.1 },
+        };
+        Ok(Dense { weights: packed, bias, output })
+    }
+
+    fn weights(&self, graph: &Graph<'_>) -> Result<(Vec<i8>, usize, usize), Error> {
+        let tensor = graph
+            .constant(&self.weights.input[0])
+            .ok_or_else(|| self.unsupported("its weights are not plain 8-bit integers".to_owned()))?;
+        let [rows, columns] = tensor.shape[..] else {
+            return Err(self.unsupported(format!("its weights have the shape {:?}, not two dimensions", tensor.shape)));
+        };
+        let zero_points = match self.weights.input.get(2).filter(|name| !name.is_empty()) {
+            Some(name) => graph.constant(name),
+            None => None,
+        };
+        // A uint8 weight or one with a zero point is the same integer weight shifted, as long as it still fits 8 bits.
+        let wide: Vec<i32> = match &tensor.data {
+            TensorData::I8(values) => values.iter().map(|&value| i32::from(value)).collect(),
+            TensorData::U8(values) => values.iter().map(|&value| i32::from(value)).collect(),
+            _ => return Err(self.unsupported("its weights are not 8-bit integers".to_owned())),
+        };
+        let zero_points: Vec<i32> = match zero_points.map(|tensor| tensor.data) {
+            None => vec![0],
+            Some(TensorData::I8(values)) => values.iter().map(|&value| i32::from(value)).collect(),
+            Some(TensorData::U8(values)) => values.iter().map(|&value| i32::from(value)).collect(),
+            Some(_) => return Err(self.invalid("the zero point of its weights is not an 8-bit integer".to_owned())),
+        };
+        let (k, n) = if self.transposed { (columns, rows) } else { (rows, columns) };
+        if zero_points.len() != 1 && zero_points.len() != n {
+            return Err(self.invalid(format!("{} weight zero points for {n} output channels", zero_points.len())));
+        }
+        let mut weights = vec![0i8; k * n];
+        for (index, value) in wide.into_iter().enumerate() {
+            let (row, column) = (index / columns, index % columns);
+            let (input, output) = if self.transposed { (column, row) } else { (row, column) };
+            let zero_point = if zero_points.len() == 1 { zero_points[0] } else { zero_points[output] };
+            weights[input * n + output] = i8::try_from(value - zero_point).map_err(|_| {
+                self.unsupported(format!(
+                    "a weight of {value} with zero point {zero_point} leaves the 8-bit range; quantize the weights symmetrically"
+                ))
+            })?;
+        }
+        Ok((weights, k, n))
+    }
+
+    fn weight_scales(&self, graph: &Graph<'_>, n: usize) -> Result<Vec<f32>, Error> {
+        let scales = self
+            .weights
+            .input
+            .get(1)
+            .and_then(|name| graph.constant(name))
+            .and_then(|tensor| tensor.to_f32().ok())
+            .ok_or_else(|| self.unsupported("the scales of its weights are computed at run time".to_owned()))?;
+        if scales.len() == 1 {
+            return Ok(vec![scales[0]; n]);
+        }
+        let output_axis = if self.transposed { 0 } else { 1 };
+        let axis = self.weights.attr_int("axis", 1)?;
+        let axis = if axis < 0 { axis + 2 } else { axis };
+        if scales.len() != n || axis != output_axis || self.weights.attr_int("block_size", 0)? != 0 {
+            return Err(self.unsupported(format!(
+                "{} weight scales along axis {axis}; one per output channel ({n}, axis {output_axis}) is what it can take",
+                scales.len()
+            )));
+        }
+        Ok(scales)
+    }
+
+    /// The bias in steps of `scales[channel]`, rounded half to even where the file holds it in other steps or in float.
+    fn bias(&self, graph: &Graph<'_>, scales: &[f32], n: usize) -> Result<Vec<i64>, Error> {
+        let Some(name) = self.bias else { return Ok(vec![0; n]) };
+        let dequantize = constant_dequantize(graph, name);
+        let source = dequantize.map_or(name, |node| node.input[0].as_str());
+        let missing = || self.unsupported("its bias is not a constant".to_owned());
+        let tensor = graph.constant(source).ok_or_else(missing)?;
+        let count = tensor.shape.iter().product::<usize>();
+        if !(count == n && tensor.shape.last() == Some(&n)) && count != 1 {
+            return Err(self.invalid(format!("a bias of shape {:?} for {n} output channels", tensor.shape)));
+        }
+        let own_scales = match dequantize {
+            None => None,
+            Some(node) => Some(
+                node.input
+                    .get(1)
+                    .and_then(|name| graph.constant(name))
+                    .and_then(|t| t.to_f32().ok())
+                    .ok_or_else(missing)?,
+            ),
+        };
+        let zero_points = dequantize.and_then(|node| node.input.get(2)).filter(|name| !name.is_empty());
+        if let Some(name) = zero_points {
+            let values = graph.constant(name).and_then(|tensor| tensor.to_f32().ok()).ok_or_else(missing)?;
+            if values.iter().any(|&value| value != 0.0) {
+                return Err(self.unsupported("its bias has a zero point other than 0".to_owned()));
+            }
+        }
+        let spread = |values: &[f32], channel: usize| if values.len() == 1 { values[0] } else { values[channel] };
+        if let Some(own) = &own_scales
+            && own.len() != 1
+            && own.len() != n
+        {
+            return Err(self.invalid(format!("{} bias scales for {n} output channels", own.len())));
+        }
+        (0..n)
+            .map(|channel| {
+                let real = match (&tensor.data, &own_scales) {
+                    (TensorData::I32(values), Some(own)) => {
+                        let value = if values.len() == 1 { values[0] } else { values[channel] };
+                        if spread(own, channel) == scales[channel] {
+                            return Ok(i64::from(value));
+                        }
+                        f64::from(value) * f64::from(spread(own, channel))
+                    }
+                    (_, None) => f64::from(spread(&tensor.to_f32()?, channel)),
+                    _ => return Err(self.unsupported("its bias is not int32 or float".to_owned())),
+                };
+                let steps = (real / f64::from(scales[channel])).round_ties_even();
+                if steps.abs() <= f64::from(i32::MAX) {
+                    Ok(steps as i64)
+                } else {
+                    Err(self.invalid(format!("the bias {real} of channel {channel} does not fit int32 at its scale")))
+                }
+            })
+            .collect()
+    }
+
+    /// Moves the input zero point into the bias and proves that no input can overflow an int32 accumulator.
+    fn fold_zero_point(&self, weights: &[i8], bias: &[i64], n: usize) -> Result<Vec<i32>, Error> {
+        let mut positive = vec![0i64; n];
+        let mut negative = vec![0i64; n];
+        for row in weights.chunks_exact(n.max(1)) {
+            for (channel, &weight) in row.iter().enumerate() {
+                let side = if weight > 0 { &mut positive } else { &mut negative };
+                side[channel] += i64::from(weight);
+            }
+        }
+        (0..n)
+            .map(|channel| {
+                let column = positive[channel] + negative[channel];
+                let folded = bias[channel] - i64::from(self.input.zero_point) * column;
+                let highest = folded + 255 * positive[channel];
+                let lowest = folded + 255 * negative[channel];
+                match i32::try_from(folded) {
+                    Ok(folded) if highest <= i64::from(i32::MAX) && lowest >= i64::from(i32::MIN) => Ok(folded),
+                    _ => Err(self.invalid(format!(
+                        "channel {channel} can reach {lowest}..{highest}, outside int32; leave this layer in float"
+                    ))),
+                }
+            })
+            .collect()
+    }
+
+    fn invalid(&self, reason: String) -> Error {
+        Error::Invalid { node: describe(self.node), reason }
+    }
+
+    fn unsupported(&self, reason: String) -> Error {
+        Error::Unsupported { node: describe(self.node), reason, way_out: OTHER_RUNTIME }
+    }
+}

@@ -1,0 +1,102 @@
+//! Questions the compiler asks about an ONNX graph.
+
+use onnx_model::graph::describe;
+use onnx_model::graph::{GraphIndex, reads_of};
+use onnx_model::proto::{GraphProto, NodeProto};
+use onnx_model::{Model, Tensor};
+
+use crate::Error;
+use crate::quantization::QuantParams;
+
+/// An indexed graph with the answers the pattern matchers need.
+pub(crate) struct Graph<'a> {
+    #[cfg(feature = "float")]
+    pub(crate) model: &'a Model,
+    pub(crate) proto: &'a GraphProto,
+    pub(crate) index: GraphIndex<'a>,
+    pub(crate) opset: i64,
+}
+
+/// A DequantizeLinear node as the patterns see it.
+pub(crate) struct Dequantize<'a> {
+    pub(crate) input: &'a str,
+    pub(crate) params: QuantParams,
+}
+
+impl<'a> Graph<'a> {
+    pub(crate) fn new(model: &'a Model) -> Result<Self, Error> {
+        let proto = model.graph();
+        Ok(Self {
+            #[cfg(feature = "float")]
+            model,
+            proto,
+            index: GraphIndex::new(proto)?,
+            opset: model.opset(),
+        })
+    }
+
+    /// Names of the tensors a node reads, subgraphs included.
+    pub(crate) fn reads(&self, node: usize) -> impl Iterator<Item = &'a str> {
+        reads_of(&self.proto.node[node]).into_iter()
+    }
+
+    pub(crate) fn producer(&self, tensor: &str) -> Option<(usize, &'a NodeProto)> {
+        self.index.producer(tensor).map(|node| (node, &self.proto.node[node]))
+    }
+
+    /// Whether the tensor is an initializer or the output of a Constant node.
+    pub(crate) fn is_constant(&self, tensor: &str) -> bool {
+        self.index.initializer(tensor).is_some()
+            || self.producer(tensor).is_some_and(|(_, node)| node.op_type() == "Constant")
+    }
+
+    /// The value of a constant tensor; `None` when the tensor is computed or its type has no plain values.
+    pub(crate) fn constant(&self, tensor: &str) -> Option<Tensor> {
+        self.index.constant(tensor).ok().flatten()
+    }
+
+    /// The value of a constant with one element.
+    pub(crate) fn scalar(&self, tensor: &str) -> Option<f32> {
+        let tensor = self.constant(tensor)?;
+        match tensor.to_f32().ok()?.as_slice() {
+            [value] => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Per-tensor parameters of a QuantizeLinear or DequantizeLinear node on an 8-bit activation.
+    ///
+    /// `None` when the scale is computed, per-axis or blocked, or the type is not 8 bits: such a node is no integer step.
+    pub(crate) fn quant_params(&self, node: &NodeProto) -> Result<Option<QuantParams>, Error> {
+        let Some(scale) = node.input.get(1).and_then(|name| self.scalar(name)) else { return Ok(None) };
+        let (zero_point, signed) = match node.input.get(2).filter(|name| !name.is_empty()) {
+            // Without a zero point the type is uint8 and the zero point 0, unless `output_dtype` says otherwise.
+            None => match node.attr_int("output_dtype", 0)? {
+                0 | 2 => (0u8, false),
+                3 => (128, true),
+                _ => return Ok(None),
+            },
+            Some(name) => match self.constant(name).map(|tensor| tensor.data) {
+                Some(onnx_model::TensorData::U8(values)) if values.len() == 1 => (values[0], false),
+                Some(onnx_model::TensorData::I8(values)) if values.len() == 1 => ((values[0] as u8) ^ 0x80, true),
+                _ => return Ok(None),
+            },
+        };
+        if !(scale.is_finite() && scale > 0.0) {
+            return Err(Error::Invalid {
+                node: describe(node),
+                reason: format!("its scale is {scale}; a scale must be finite and positive"),
+            });
+        }
+        Ok(Some(QuantParams { scale, zero_point, signed }))
+    }
+
+    /// The tensor as the output of a DequantizeLinear node on a computed 8-bit activation.
+    pub(crate) fn dequantized(&self, tensor: &str) -> Result<Option<Dequantize<'a>>, Error> {
+        let Some((_, node)) = self.producer(tensor).filter(|(_, node)| node.op_type() == "DequantizeLinear") else {
+            return Ok(None);
+        };
+        let Some(input) = node.input.first().filter(|input| !self.is_constant(input)) else { return Ok(None) };
+        Ok(self.quant_params(node)?.map(|params| Dequantize { input, params }))
+    }
+}

@@ -1,0 +1,208 @@
+//! A compiled model: steps over numbered buffers.
+
+use onnx_model::Dim;
+
+use crate::compile::dense::{Dense, DenseOutput};
+use crate::expression::Expression;
+use crate::float_region::FloatRegion;
+use crate::quantization::QuantParams;
+
+/// A compiled model.
+pub(crate) struct Plan {
+    pub(crate) inputs: Vec<PlanInput>,
+    /// The graph's outputs, then the taps.
+    pub(crate) outputs: Vec<PlanOutput>,
+    pub(crate) steps: Vec<Step>,
+    /// Elements per sample of each f32 buffer.
+    pub(crate) float_buffers: Vec<usize>,
+    /// Elements per sample of each u8 buffer.
+    pub(crate) byte_buffers: Vec<usize>,
+    /// Number of tensors passed between float regions in the runtime's own form.
+    pub(crate) dynamic_slots: usize,
+    /// The batch size the model was exported with, where its float parts depend on it.
+    pub(crate) fixed_batch: Option<usize>,
+    pub(crate) macs_per_sample: u64,
+}
+
+/// An input of the model.
+pub(crate) struct PlanInput {
+    pub(crate) name: String,
+    pub(crate) shape: Option<Vec<Dim>>,
+    /// Shape of one sample, where the file fixes it.
+    pub(crate) sample: Option<Vec<usize>>,
+}
+
+/// A result of the model.
+pub(crate) struct PlanOutput {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    /// Shape of one sample; unknown for what the float runtime returns.
+    pub(crate) sample: Option<Vec<usize>>,
+    /// Set when the result is a quantized tensor.
+    pub(crate) params: Option<QuantParams>,
+}
+
+/// Where a tensor lives during a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Place {
+    /// The caller's array, read in place.
+    Input(usize),
+    Float(usize),
+    Byte(usize),
+    /// A tensor in the float runtime's own form.
+    Dynamic(usize),
+}
+
+/// One operation of the plan.
+pub(crate) struct Step {
+    /// The tensor it makes, as the graph names it; several for a float region.
+    pub(crate) names: Vec<String>,
+    /// Shape of one sample of that tensor; unknown for what the float runtime makes.
+    pub(crate) sample: Option<Vec<usize>>,
+    /// For a quantized tensor: its parameters and the name of the real tensor it stands for.
+    pub(crate) quantized: Option<(QuantParams, String)>,
+    pub(crate) work: Work,
+}
+
+/// What a [`Step`] does. Element counts are per sample.
+pub(crate) enum Work {
+    Quantize {
+        input: Place,
+        output: Place,
+        elements: usize,
+        params: QuantParams,
+    },
+    Dequantize {
+        input: Place,
+        output: Place,
+        elements: usize,
+        params: QuantParams,
+    },
+    /// `rows` matrix rows per sample.
+    Dense {
+        input: Place,
+        output: Place,
+        rows: usize,
+        dense: Box<Dense>,
+    },
+    Lookup {
+        input: Place,
+        output: Place,
+        elements: usize,
+        table: Box<[u8; 256]>,
+    },
+    Add {
+        inputs: [(Place, QuantParams); 2],
+        output: (Place, QuantParams),
+        elements: usize,
+        min: u8,
+        max: u8,
+    },
+    Map {
+        input: Place,
+        output: Place,
+        elements: usize,
+        function: Expression,
+    },
+    AddFloat {
+        inputs: [Place; 2],
+        output: Place,
+        elements: usize,
+    },
+    Softmax {
+        input: Place,
+        output: Place,
+        elements: usize,
+        row: usize,
+    },
+    /// Runs nodes in the float runtime.
+    Float(Box<FloatRegion>),
+    /// Copies a tensor of the float runtime into a buffer.
+    Import {
+        input: Place,
+        output: Place,
+        elements: usize,
+    },
+}
+
+impl Plan {
+    /// Whether any part runs in the float runtime.
+    pub(crate) fn has_float(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.work, Work::Float(_)))
+    }
+}
+
+impl Work {
+    /// What it does, for people.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Quantize { elements, params, .. } => {
+                format!("quantize {elements} f32 -> u8, scale {}, zero point {}", params.scale, params.zero_point)
+            }
+            Self::Dequantize { elements, .. } => format!("dequantize {elements} u8 -> f32"),
+            Self::Dense { rows, dense, .. } => {
+                let result = match dense.output {
+                    DenseOutput::U8 { .. } => "u8",
+                    DenseOutput::F32 { .. } => "f32",
+                };
+                let repeats = if *rows == 1 { String::new() } else { format!("{rows} x ") };
+                format!("dense {repeats}{} -> {}, u8 x s8 -> {result}", dense.weights.k(), dense.weights.n())
+            }
+            Self::Lookup { elements, .. } => format!("table lookup {elements} u8 -> u8"),
+            Self::Add { elements, .. } => format!("add {elements} u8 + u8 -> u8"),
+            Self::Map { elements, .. } => format!("elementwise function of {elements} f32"),
+            Self::AddFloat { elements, .. } => format!("add {elements} f32"),
+            Self::Softmax { row, .. } => format!("softmax over {row} f32"),
+            Self::Float(region) => format!("{} nodes in the float runtime", region.node_count),
+            Self::Import { elements, .. } => format!("copy {elements} f32 from the float runtime"),
+        }
+    }
+
+    /// The places it reads.
+    pub(crate) fn reads(&mut self) -> Vec<&mut Place> {
+        match self {
+            Self::Quantize { input, .. }
+            | Self::Dequantize { input, .. }
+            | Self::Dense { input, .. }
+            | Self::Lookup { input, .. }
+            | Self::Map { input, .. }
+            | Self::Softmax { input, .. }
+            | Self::Import { input, .. } => vec![input],
+            Self::Add { inputs: [a, b], .. } => vec![&mut a.0, &mut b.0],
+            Self::AddFloat { inputs: [a, b], .. } => vec![a, b],
+            Self::Float(region) => region.inputs.iter_mut().map(|input| &mut input.place).collect(),
+        }
+    }
+
+    /// The buffer it fills, if it fills one.
+    pub(crate) fn output(&self) -> Option<Place> {
+        match self {
+            Self::Quantize { output, .. }
+            | Self::Dequantize { output, .. }
+            | Self::Dense { output, .. }
+            | Self::Lookup { output, .. }
+            | Self::Add { output: (output, _), .. }
+            | Self::Map { output, .. }
+            | Self::AddFloat { output, .. }
+            | Self::Softmax { output, .. }
+            | Self::Import { output, .. } => Some(*output),
+            Self::Float(_) => None,
+        }
+    }
+
+    /// The buffer it writes; a float region writes runtime tensors instead.
+    pub(crate) fn write(&mut self) -> Option<&mut Place> {
+        match self {
+            Self::Quantize { output, .. }
+            | Self::Dequantize { output, .. }
+            | Self::Dense { output, .. }
+            | Self::Lookup { output, .. }
+            | Self::Add { output: (output, _), .. }
+            | Self::Map { output, .. }
+            | Self::AddFloat { output, .. }
+            | Self::Softmax { output, .. }
+            | Self::Import { output, .. } => Some(output),
+            Self::Float(_) => None,
+        }
+    }
+}
