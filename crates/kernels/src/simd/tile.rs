@@ -177,10 +177,10 @@ unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(
         let rest = k % GROUP;
         if rest > 0 {
             for r in 0..R {
-                let mut bytes = [0; GROUP];
-                for (i, byte) in bytes.iter_mut().enumerate().take(rest) {
-                    *byte = input.add(r * stride + groups * GROUP + i).read();
-                }
+                let last = input.add(r * stride + groups * GROUP);
+                // Byte by byte: a copy of variable length would be a call with every accumulator spilled around it.
+                let byte = |i: usize| if i < rest { last.add(i).read() } else { 0 };
+                let bytes = [byte(0), byte(1), byte(2), 0];
                 let inputs = V::inputs(bytes);
                 for c in 0..C {
                     let weights = V::weights(panel.add(groups * step + c * V::LANES * GROUP));

@@ -9,13 +9,13 @@ use crate::levels::Levels;
 use crate::packed::Layout;
 use crate::{Isa, Kernel, Output, PackedWeights, Quantized, Rescale};
 
-/// The kernel of the instruction set `V`. That one exists is the proof that the CPU has it.
+/// The kernel of the instruction set `V`. A reference to one is the proof that the CPU has it.
 pub(crate) struct Vectorized<V>(PhantomData<V>);
 
 impl<V: Vector> Vectorized<V> {
     /// # Safety
     ///
-    /// The kernel may be handed out only on a CPU that has `V`'s instruction set.
+    /// A reference may be handed out only on a CPU that has `V`'s instruction set.
     pub(crate) const unsafe fn new() -> Self {
         Self(PhantomData)
     }

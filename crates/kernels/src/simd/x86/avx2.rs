@@ -41,9 +41,15 @@ fn mask(count: usize) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load_bytes(from: *const u8, count: usize) -> __m128i {
-    let mut bytes = [0u8; 8];
-    // SAFETY: the caller's promise; `bytes` has room for 8.
-    unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), count) };
+    let mut bytes = [0; 8];
+    // SAFETY: the caller's promise; `bytes` has room for 8. A copy of constant length is one move, of variable length a call.
+    unsafe {
+        if count == 8 {
+            bytes = from.cast::<[u8; 8]>().read();
+        } else {
+            from.copy_to_nonoverlapping(bytes.as_mut_ptr(), count);
+        }
+    }
     _mm_cvtsi64_si128(i64::from_le_bytes(bytes))
 }
 
@@ -143,7 +149,13 @@ impl Vector for Avx2 {
         let joined = _mm_unpacklo_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
         let bytes = _mm_cvtsi128_si64(joined).to_le_bytes();
         // SAFETY: the caller's promise: `count <= 8` writable bytes.
-        unsafe { bytes.as_ptr().copy_to_nonoverlapping(to, count) };
+        unsafe {
+            if count == 8 {
+                to.cast::<[u8; 8]>().write(bytes);
+            } else {
+                bytes.as_ptr().copy_to_nonoverlapping(to, count);
+            }
+        }
     }
 
     #[inline]

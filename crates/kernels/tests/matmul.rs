@@ -1,0 +1,241 @@
+//! Every kernel of this machine against the naive product: all tails, extremes and outputs.
+
+mod oracle;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kernels::{Isa, Kernel, Output, Requantize, available, best, with_isa};
+use oracle::{Random, accumulators, bits, clip, level};
+use proptest::prelude::*;
+
+struct Case {
+    rows: usize,
+    k: usize,
+    n: usize,
+    input: Vec<u8>,
+    weights: Vec<i8>,
+    bias: Vec<i32>,
+    multipliers: Vec<f32>,
+    levels: [u8; 3],
+    min: f32,
+    max: f32,
+}
+
+impl Case {
+    fn new(rows: usize, k: usize, n: usize, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let input = random.inputs(rows * k);
+        let weights = random.weights(k * n);
+        let near = 1 << 16;
+        let bias = (0..n).map(|_| match random.below(4) {
+            // Overflows 32 bits with almost any product.
+            0 => i32::MAX - random.below(near) as i32,
+            1 => i32::MIN + random.below(near) as i32,
+            _ => random.below(near) as i32 - (near / 2) as i32,
+        });
+        let bias = bias.collect();
+        let multipliers = (0..n).map(|_| match random.below(8) {
+            0 => random.float_bits(),
+            // Exact halves: ties.
+            1 => 0.5,
+            _ => random.scale() / (k.max(1) as f32 * 64.0),
+        });
+        let multipliers = multipliers.collect();
+        let (a, b) = (random.next() as u8, random.next() as u8);
+        let full = random.below(2) == 0;
+        let levels = if full { [a, 0, 255] } else { [random.next() as u8, a.min(b), a.max(b)] };
+        let (min, max) = [(f32::NEG_INFINITY, f32::INFINITY), (0.0, 6.0), (-1.5, 0.25)][random.below(3) as usize];
+        Self { rows, k, n, input, weights, bias, multipliers, levels, min, max }
+    }
+
+    /// All three outputs of `kernel` equal the naive ones, and nothing beside them is written.
+    fn check(&self, kernel: &dyn Kernel) {
+        let Self { rows, k, n, input, weights, bias, multipliers, levels: [zero_point, low, high], .. } = self;
+        let (rows, k, n) = (*rows, *k, *n);
+        let label = format!("{} [{rows}, {k}] x [{k}, {n}]", kernel.isa());
+        let packed = kernel.pack(weights, k, n);
+        let sums = accumulators(input, rows, weights, k, n, bias);
+        let scaled = |i: usize| sums[i] as f32 * multipliers[i % n];
+
+        let found = framed(rows * n, -77, |out| kernel.matmul(input, rows, &packed, bias, Output::I32(out)));
+        assert_eq!(found, sums, "{label}");
+
+        let requantize = Requantize { multipliers, zero_point: *zero_point, min: *low, max: *high };
+        let found =
+            framed(rows * n, 77, |out| kernel.matmul(input, rows, &packed, bias, Output::U8 { out, requantize }));
+        let expected: Vec<u8> = (0..rows * n)
+            .map(|i| level(scaled(i), (*zero_point).into(), (*low).into(), (*high).into()) as u8)
+            .collect();
+        assert_eq!(found, expected, "{label} requantized");
+
+        let (min, max) = (self.min, self.max);
+        let found = framed(rows * n, 7.5, |out| {
+            kernel.matmul(input, rows, &packed, bias, Output::F32 { out, scales: multipliers, min, max });
+        });
+        let found: Vec<u32> = found.into_iter().map(bits).collect();
+        let expected: Vec<u32> = (0..rows * n).map(|i| bits(clip(scaled(i), min, max))).collect();
+        assert_eq!(found, expected, "{label} dequantized");
+    }
+}
+
+/// Lets `write` fill the middle of a buffer and checks that the margins are untouched.
+fn framed<T: Copy + PartialEq + std::fmt::Debug>(len: usize, blank: T, write: impl FnOnce(&mut [T])) -> Vec<T> {
+    const MARGIN: usize = 67;
+    let mut buffer = vec![blank; len + 2 * MARGIN];
+    write(&mut buffer[MARGIN..][..len]);
+    assert!(buffer[..MARGIN].iter().chain(&buffer[MARGIN + len..]).all(|&x| x == blank), "wrote outside the output");
+    buffer[MARGIN..][..len].to_vec()
+}
+
+fn check_all(rows: usize, k: usize, n: usize, seed: u64) {
+    let case = Case::new(rows, k, n, seed);
+    for kernel in available() {
+        case.check(kernel);
+    }
+}
+
+#[test]
+fn each_dimension_from_0_to_130() {
+    for size in 0..=130 {
+        check_all(size, 37, 21, size as u64);
+        check_all(5, size, 70, size as u64);
+        check_all(7, 19, size, size as u64);
+    }
+}
+
+#[test]
+fn every_combination_of_tails() {
+    for rows in 1..=13 {
+        for k in 0..=9 {
+            for n in 1..=67 {
+                check_all(rows, k, n, (rows * 10_000 + k * 100 + n) as u64);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_shape(rows in 0..=130usize, k in 0..=130usize, n in 0..=130usize, seed: u64) {
+        check_all(rows, k, n, seed);
+    }
+}
+
+#[test]
+fn extremes_alone_at_a_depth_that_overflows() {
+    // 255 * -128 * 66,000 is beyond -2^31.
+    let (rows, k, n) = (7, 66_001, 5);
+    for (byte, weight) in [(255, -128), (255, 127), (0, -128), (1, -1)] {
+        let expected = (i64::from(byte) * i64::from(weight) * k as i64 + 3) as i32;
+        for kernel in available() {
+            let packed = kernel.pack(&vec![weight; k * n], k, n);
+            let mut out = vec![0; rows * n];
+            kernel.matmul(&vec![byte; rows * k], rows, &packed, &[3; 5], Output::I32(&mut out));
+            assert_eq!(out, vec![expected; rows * n], "{} {byte} x {weight}", kernel.isa());
+        }
+    }
+}
+
+#[test]
+fn ties_round_to_even_and_accumulators_round_to_f32_first() {
+    let sums = [1, 3, 5, -1, -3, -5, 16_777_217, 16_777_219, i32::MAX, i32::MIN];
+    let multipliers = [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0 / 131_072.0, 0.000_007_6, 1e-9, f32::MAX];
+    let expected = [100, 102, 102, 100, 98, 98, 228, 228, 102, 0];
+    for kernel in available() {
+        let mut out = [0; 10];
+        let requantize = Requantize { multipliers: &multipliers, zero_point: 100, min: 0, max: 255 };
+        let packed = kernel.pack(&[], 0, 10);
+        kernel.matmul(&[], 1, &packed, &sums, Output::U8 { out: &mut out, requantize });
+        assert_eq!(out, expected, "{}", kernel.isa());
+    }
+}
+
+#[test]
+fn packed_weights_describe_themselves() {
+    let weights: Vec<i8> = Random(9).weights(13 * 70);
+    let sums: Vec<i32> = (0..70).map(|c| (0..13).map(|i| i32::from(weights[i * 70 + c])).sum()).collect();
+    for kernel in available() {
+        let packed = kernel.pack(&weights, 13, 70);
+        assert_eq!((packed.k(), packed.n(), packed.isa()), (13, 70, kernel.isa()));
+        assert_eq!(packed.column_sums(), sums);
+        assert!(packed.bytes() >= 13 * 70 + 4 * 70, "{packed:?}");
+    }
+}
+
+#[test]
+fn empty_shapes_are_defined() {
+    for kernel in available() {
+        for (rows, k, n) in [(0, 0, 0), (0, 5, 7), (5, 0, 0), (5, 7, 0), (0, 0, 7)] {
+            let packed = kernel.pack(&vec![1; k * n], k, n);
+            kernel.matmul(&vec![1; rows * k], rows, &packed, &vec![1; n], Output::I32(&mut []));
+        }
+        let mut out = [0; 4];
+        kernel.matmul(&[], 2, &kernel.pack(&[], 0, 2), &[5, -6], Output::I32(&mut out));
+        assert_eq!(out, [5, -6, 5, -6]);
+    }
+}
+
+fn panics(action: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(action)).is_err()
+}
+
+#[test]
+fn wrong_lengths_panic_before_memory_is_touched() {
+    for kernel in available() {
+        assert!(panics(|| drop(kernel.pack(&[0; 5], 2, 3))));
+        assert!(panics(|| drop(kernel.pack(&[], usize::MAX, 2))));
+        let packed = kernel.pack(&[1; 6], 2, 3);
+        let (mut i32s, mut u8s, mut f32s) = ([0; 6], [0; 6], [0.0; 6]);
+        let scales = [1.0; 3];
+        let run = |input: &[u8], rows, bias: &[i32], output: Output<'_>| {
+            panics(|| kernel.matmul(input, rows, &packed, bias, output))
+        };
+        assert!(!run(&[1; 4], 2, &[0; 3], Output::I32(&mut i32s)));
+        assert!(run(&[1; 3], 2, &[0; 3], Output::I32(&mut i32s)));
+        assert!(run(&[1; 5], 2, &[0; 3], Output::I32(&mut i32s)));
+        assert!(run(&[1; 4], 2, &[0; 2], Output::I32(&mut i32s)));
+        assert!(run(&[1; 4], 2, &[0; 3], Output::I32(&mut i32s[..5])));
+        assert!(run(&[], usize::MAX, &[0; 3], Output::I32(&mut i32s)));
+        let quantized = Requantize { multipliers: &scales, zero_point: 0, min: 0, max: 255 };
+        let narrow = Requantize { multipliers: &scales[..2], ..quantized };
+        let crossed = Requantize { min: 9, max: 8, ..quantized };
+        assert!(!run(&[1; 4], 2, &[0; 3], Output::U8 { out: &mut u8s, requantize: quantized }));
+        assert!(run(&[1; 4], 2, &[0; 3], Output::U8 { out: &mut u8s[..5], requantize: quantized }));
+        assert!(run(&[1; 4], 2, &[0; 3], Output::U8 { out: &mut u8s, requantize: narrow }));
+        assert!(run(&[1; 4], 2, &[0; 3], Output::U8 { out: &mut u8s, requantize: crossed }));
+        let (min, max) = (f32::NEG_INFINITY, f32::INFINITY);
+        assert!(!run(&[1; 4], 2, &[0; 3], Output::F32 { out: &mut f32s, scales: &scales, min, max }));
+        assert!(run(&[1; 4], 2, &[0; 3], Output::F32 { out: &mut f32s[..5], scales: &scales, min, max }));
+        assert!(run(&[1; 4], 2, &[0; 3], Output::F32 { out: &mut f32s, scales: &scales[..2], min, max }));
+    }
+}
+
+#[test]
+fn weights_of_another_instruction_set_panic() {
+    let scalar = with_isa(Isa::Scalar).unwrap();
+    for kernel in available().filter(|kernel| kernel.isa() != Isa::Scalar) {
+        let packed = scalar.pack(&[1; 6], 2, 3);
+        let mut out = [0; 3];
+        assert!(panics(|| kernel.matmul(&[1; 2], 1, &packed, &[0; 3], Output::I32(&mut out))));
+    }
+}
+
+#[test]
+fn rows_do_not_depend_on_the_batch_they_are_in() {
+    let kernel = best();
+    let (rows, k, n) = (100, 65, 33);
+    let case = Case::new(rows, k, n, 4);
+    let packed = kernel.pack(&case.weights, k, n);
+    let requantize = Requantize { multipliers: &case.multipliers, zero_point: 3, min: 3, max: 250 };
+    let mut whole = vec![0; rows * n];
+    kernel.matmul(&case.input, rows, &packed, &case.bias, Output::U8 { out: &mut whole, requantize });
+    for batch in [1, 3, 32] {
+        let mut parts = vec![0; rows * n];
+        for (input, out) in case.input.chunks(batch * k).zip(parts.chunks_mut(batch * n)) {
+            kernel.matmul(input, input.len() / k, &packed, &case.bias, Output::U8 { out, requantize });
+        }
+        assert_eq!(parts, whole, "batch {batch}");
+    }
+}
