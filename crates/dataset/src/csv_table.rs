@@ -126,7 +126,9 @@ fn label_position(header: &StringRecord, label_source: &LabelSource) -> Result<O
     if header.is_empty() {
         return Err(Problem::Samples("the file is empty; it needs a header row and samples".into()));
     }
-    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+    // Tables without names for their columns are often saved with the numbers 0, 1, 2, ... as names.
+    let counted = header.iter().enumerate().all(|(i, name)| name == i.to_string());
+    if !counted && header.iter().all(|name| name.parse::<f64>().is_ok()) {
         return Err(Problem::Malformed(
             "line 1 holds numbers only; put a header row with the names of the columns above it".into(),
         ));
@@ -160,6 +162,7 @@ fn number(cell: &str, line: u64, column: &str) -> Result<f32, Problem> {
 }
 
 fn csv_problem(error: csv::Error) -> Problem {
+    let text = error.to_string();
     let line = |position: Option<csv::Position>| position.map_or(1, |position| position.line());
     match error.into_kind() {
         csv::ErrorKind::Io(error) => Problem::Io(error),
@@ -170,6 +173,6 @@ fn csv_problem(error: csv::Error) -> Problem {
         csv::ErrorKind::Utf8 { pos, err } => {
             Problem::Malformed(format!("line {}: {err}; save the table as UTF-8", line(pos)))
         }
-        other => Problem::Malformed(format!("not a table in CSV: {other:?}")),
+        _ => Problem::Malformed(format!("not a table in CSV: {text}")),
     }
 }

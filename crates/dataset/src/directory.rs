@@ -16,40 +16,40 @@ pub(crate) struct Found {
 /// Finds the file that holds `part`, or that may stand in for it.
 pub(crate) fn find(directory: &Path, part: Part) -> Result<Found, Error> {
     let entries = entries(directory)?;
-    let files_of = |part| files_of(&entries, part);
-    let mut files = files_of(part)?;
-    if files.is_empty() && part == Part::Calibration {
-        files = files_of(Part::Train)?;
-    }
-    if let [_, _, ..] = files[..] {
-        return Err(Problem::Part(format!(
-            "more than one file could be the part `{part}`: {}; keep one, or pass the file instead of the directory",
-            names(&files)
-        ))
-        .in_file(directory));
-    }
-    let mut others = Vec::new();
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for part in Part::ALL {
-        let files = files_of(part)?;
-        if !files.is_empty() {
-            found.push(part.to_string());
-        }
-        others.extend(files);
+        all.push((part, files_of(&entries, part)?));
     }
-    let Some(file) = files.pop() else {
-        let found = match &found[..] {
-            [] => "no other".to_owned(),
-            found => format!("`{}`", found.join("` and `")),
-        };
-        return Err(Problem::Part(format!(
-            "the directory has no part `{part}`, but {found}; add a file such as {part}.npz, {part}.csv or \
-             {part}-images-idx3-ubyte.gz, or pass one file instead of the directory"
-        ))
-        .in_file(directory));
+    let files_of = |wanted| all.iter().filter(move |(part, _)| *part == wanted).flat_map(|(_, files)| files);
+    let mut files: Vec<_> = files_of(part).collect();
+    if files.is_empty() && part == Part::Calibration {
+        files = files_of(Part::Train).collect();
+    }
+    let file = match files[..] {
+        [file] => file.clone(),
+        [] => return Err(missing(part, &all).in_file(directory)),
+        _ => {
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            return Err(Problem::Part(format!(
+                "more than one file could be the part `{part}`: {}; keep one, or pass it instead of the directory",
+                files.join(", ")
+            ))
+            .in_file(directory));
+        }
     };
-    others.retain(|other| *other != file && Format::of(other) == Some(Format::Csv));
-    Ok(Found { file, other_tables: others })
+    let others = all.into_iter().flat_map(|(_, files)| files);
+    let other_tables = others.filter(|other| *other != file && Format::of(other) == Some(Format::Csv)).collect();
+    Ok(Found { file, other_tables })
+}
+
+fn missing(part: Part, all: &[(Part, Vec<PathBuf>)]) -> Problem {
+    let there: Vec<_> =
+        all.iter().filter(|(_, files)| !files.is_empty()).map(|(part, _)| format!("`{part}`")).collect();
+    let there = if there.is_empty() { "none at all".into() } else { format!("only {}", there.join(" and ")) };
+    Problem::Part(format!(
+        "the directory has no part `{part}`, {there}; add a file such as {part}.npz, {part}.csv or \
+         {part}-images-idx3-ubyte.gz, or pass one file instead of the directory"
+    ))
 }
 
 /// The data files in `entries` that hold `part`: those named like it, and those in subdirectories named like it.
@@ -83,9 +83,4 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = paths.map_err(|error| Error::io(directory, error))?;
     paths.sort();
     Ok(paths)
-}
-
-fn names(files: &[PathBuf]) -> String {
-    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-    names.join(", ")
 }

@@ -29,9 +29,12 @@ impl Format {
         match self {
             Self::Npy => vec![path.with_extension("labels.npy")],
             Self::Idx if name.contains("images") => {
-                let plain = name.strip_suffix(".gz").unwrap_or(&name);
-                let labels = plain.replace("images", "labels").replace("idx3", "idx1");
-                vec![path.with_file_name(format!("{labels}.gz")), path.with_file_name(labels)]
+                let labels = name.replace("images", "labels").replace("idx3", "idx1");
+                let otherwise_packed = match labels.strip_suffix(".gz") {
+                    Some(plain) => plain.to_owned(),
+                    None => format!("{labels}.gz"),
+                };
+                vec![path.with_file_name(labels), path.with_file_name(otherwise_packed)]
             }
             _ => Vec::new(),
         }
@@ -124,7 +127,7 @@ mod tests {
         assert_eq!(labels(Format::Npy, "d/x.npy"), [Path::new("d/x.labels.npy")]);
         assert_eq!(
             labels(Format::Idx, "d/t10k-images.idx3-ubyte"),
-            [Path::new("d/t10k-labels.idx1-ubyte.gz"), Path::new("d/t10k-labels.idx1-ubyte")]
+            [Path::new("d/t10k-labels.idx1-ubyte"), Path::new("d/t10k-labels.idx1-ubyte.gz")]
         );
         assert!(labels(Format::Idx, "x.idx").is_empty());
         assert!(is_label_file(Path::new("t10k-labels-idx1-ubyte.gz")));

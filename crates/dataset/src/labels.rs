@@ -13,7 +13,7 @@ pub struct Labels {
 impl Labels {
     /// Labels that are class numbers already; there are as many classes as the largest number plus one.
     pub fn new(ids: Vec<u32>) -> Self {
-        let class_count = ids.iter().max().map_or(0, |&largest| largest as usize + 1);
+        let class_count = ids.iter().max().map_or(0, |&largest| (largest as usize).saturating_add(1));
         Self { ids, class_count, class_names: None }
     }
 

@@ -141,6 +141,10 @@ fn open_file(path: &Path, options: &OpenOptions, other_tables: &[PathBuf]) -> Re
     let label_source = &options.label_source;
     let in_file = |problem: Problem| problem.in_file(path);
     let format = Format::of(path).ok_or_else(|| in_file(Problem::UnknownFormat))?;
+    if format::is_label_file(path) {
+        let text = "these are labels; pass the file of the samples they belong to, and they are found beside it".into();
+        return Err(in_file(Problem::Request(text)));
+    }
     let (file, len) = open_sized(path)?;
     let samples = match format {
         Format::Npz => {

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::str::FromStr;
 
 use crate::{Error, Problem};
@@ -44,12 +43,6 @@ impl FromStr for Scale {
             None => number(text)?,
         };
         Self::new(factor as f32)
-    }
-}
-
-impl fmt::Display for Scale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
