@@ -18,7 +18,7 @@ pub use reads::reads_of;
 
 pub(crate) use attributes::{attribute_type, used_fields};
 pub(crate) use order::topological_order;
-pub(crate) use reads::for_each_subgraph;
+pub(crate) use reads::subgraphs;
 
 #[cfg(test)]
 mod tests;

@@ -84,7 +84,8 @@ impl Model {
         self.proto.graph.get_or_insert_default()
     }
 
-    /// Version of the default operator set, 0 if none is imported (which [`check`](Self::check) refuses).
+    /// Version of the default operator set, 0 if none is imported, as in a model
+    /// of other domains' operators alone.
     pub fn opset(&self) -> i64 {
         self.proto.opset_import.iter().find(|id| is_default_domain(id.domain())).map_or(0, |id| id.version())
     }

@@ -26,7 +26,7 @@ pub(super) fn check_functions(functions: &[FunctionProto]) -> Result<(), Error> 
 }
 
 fn check_function(function: &FunctionProto) -> Result<(), Error> {
-    let mut scope = Scope::of_function(function.name());
+    let mut scope = Scope::of_function(function);
     for attribute in &function.attribute_proto {
         check_attribute(attribute, false)
             .map_err(|problem| scope.problem(format!("its attribute \"{}\" {problem}", attribute.name())))?;

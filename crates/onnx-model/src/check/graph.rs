@@ -8,8 +8,9 @@ use super::attribute::check_attributes;
 use super::tensors::check_sparse;
 use super::types::check_value;
 use crate::Error;
-use crate::graph::{describe, for_each_subgraph, topological_order};
-use crate::proto::{GraphProto, NodeProto};
+use crate::graph::{describe, subgraphs, topological_order};
+use crate::model::is_default_domain;
+use crate::proto::{FunctionProto, GraphProto, NodeProto, OperatorSetIdProto};
 use crate::tensor::check_tensor;
 
 /// The names that can be read at some point of a graph, and what has them.
@@ -19,8 +20,11 @@ pub(super) struct Scope<'g> {
     /// Name of the graph or function.
     owner: &'g str,
     names: HashMap<&'g str, Source<'g>>,
+    /// How many graphs are around it.
     depth: usize,
     in_function: bool,
+    /// Whether a version of ONNX's own operators is imported.
+    has_default_opset: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -41,8 +45,14 @@ impl Source<'_> {
 }
 
 impl<'g> Scope<'g> {
-    pub(super) fn of_function(name: &'g str) -> Self {
-        Scope { outer: None, owner: name, names: HashMap::new(), depth: 0, in_function: true }
+    /// What a model's graphs are in: no names yet.
+    pub(super) fn of_model(imports: &'g [OperatorSetIdProto]) -> Self {
+        let has_default_opset = imports.iter().any(|import| is_default_domain(import.domain()));
+        Scope { outer: None, owner: "", names: HashMap::new(), depth: 0, in_function: false, has_default_opset }
+    }
+
+    pub(super) fn of_function(function: &'g FunctionProto) -> Self {
+        Scope { owner: function.name(), in_function: true, ..Scope::of_model(&function.opset_import) }
     }
 
     pub(super) fn add_input(&mut self, name: &'g str) -> Result<(), Error> {
@@ -82,11 +92,16 @@ impl<'g> Scope<'g> {
 }
 
 /// Checks `graph`, which sees the names of `outer`, and gives its names at its end.
-pub(super) fn check_graph<'g>(graph: &'g GraphProto, outer: Option<&'g Scope<'g>>) -> Result<Scope<'g>, Error> {
-    let depth = outer.map_or(0, |outer| outer.depth + 1);
-    let in_function = outer.is_some_and(|outer| outer.in_function);
-    let mut scope = Scope { outer, owner: graph.name(), names: HashMap::new(), depth, in_function };
-    if depth > MAX_GRAPH_DEPTH {
+pub(super) fn check_graph<'g>(graph: &'g GraphProto, outer: &'g Scope<'g>) -> Result<Scope<'g>, Error> {
+    let mut scope = Scope {
+        outer: Some(outer),
+        owner: graph.name(),
+        names: HashMap::new(),
+        depth: outer.depth + 1,
+        in_function: outer.in_function,
+        has_default_opset: outer.has_default_opset,
+    };
+    if scope.depth > MAX_GRAPH_DEPTH {
         return Err(scope.problem(format!("it is nested more than {MAX_GRAPH_DEPTH} graphs deep; flatten the model")));
     }
     for value in graph.input.iter().chain(&graph.output).chain(&graph.value_info) {
@@ -116,19 +131,19 @@ pub(super) fn check_nodes<'g>(nodes: &'g [NodeProto], scope: &mut Scope<'g>) -> 
         if node.op_type().is_empty() {
             return Err(Error::Node { node: describe(node), problem: "it has no op_type".to_owned() });
         }
+        if !scope.has_default_opset && is_default_domain(node.domain()) {
+            return Err(Error::Opset(format!(
+                "{} is one of ONNX's own operators, but no version of them is imported; add the default domain to opset_import",
+                describe(node)
+            )));
+        }
         check_attributes(node, scope.in_function)?;
         for input in node.input.iter().filter(|name| !name.is_empty()) {
             if !scope.contains(input) {
                 return Err(missing_input(nodes, node, input));
             }
         }
-        let mut subgraphs = Ok(());
-        for_each_subgraph(node, |subgraph| {
-            if subgraphs.is_ok() {
-                subgraphs = check_graph(subgraph, Some(scope)).map(drop);
-            }
-        });
-        subgraphs?;
+        subgraphs(node).try_for_each(|subgraph| check_graph(subgraph, scope).map(drop))?;
         for output in node.output.iter().filter(|name| !name.is_empty()) {
             scope.add(output, Source::Node(node))?;
         }

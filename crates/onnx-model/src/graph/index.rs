@@ -1,7 +1,7 @@
 //! Looking up who produces and who reads a value.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::{describe, reads_of, topological_order};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
@@ -16,6 +16,7 @@ pub struct GraphIndex<'g> {
     producers: HashMap<&'g str, usize>,
     consumers: HashMap<&'g str, Vec<usize>>,
     initializers: HashMap<&'g str, &'g TensorProto>,
+    outputs: HashSet<&'g str>,
     order: Vec<usize>,
 }
 
@@ -52,7 +53,8 @@ impl<'g> GraphIndex<'g> {
                 return Err(duplicate(tensor.name(), "an initializer".to_owned(), "an initializer".to_owned()));
             }
         }
-        Ok(GraphIndex { graph, producers, consumers, initializers, order: topological_order(&graph.node)? })
+        let outputs = graph.output.iter().map(|output| output.name()).collect();
+        Ok(GraphIndex { graph, producers, consumers, initializers, outputs, order: topological_order(&graph.node)? })
     }
 
     /// Index of the node that produces `name`.
@@ -90,7 +92,7 @@ impl<'g> GraphIndex<'g> {
 
     /// Whether `name` is an output of the graph.
     pub fn is_graph_output(&self, name: &str) -> bool {
-        self.graph.output.iter().any(|output| output.name() == name)
+        self.outputs.contains(name)
     }
 
     /// Indices of the nodes in topological order.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::for_each_subgraph;
+use super::subgraphs;
 use crate::proto::GraphProto;
 
 /// All names a graph uses, for values and for nodes, and new ones that collide with none of them.
@@ -42,7 +42,7 @@ impl Names {
         for node in &graph.node {
             self.taken.extend(node.input.iter().chain(&node.output).cloned());
             self.taken.insert(node.name().to_owned());
-            for_each_subgraph(node, |subgraph| self.add(subgraph));
+            subgraphs(node).for_each(|subgraph| self.add(subgraph));
         }
     }
 }

@@ -4,11 +4,9 @@ use std::collections::HashSet;
 
 use crate::proto::{GraphProto, NodeProto};
 
-/// Calls `f` for each subgraph in the attributes of `node`.
-pub(crate) fn for_each_subgraph<'g>(node: &'g NodeProto, mut f: impl FnMut(&'g GraphProto)) {
-    for attribute in &node.attribute {
-        attribute.g.as_deref().into_iter().chain(&attribute.graphs).for_each(&mut f);
-    }
+/// The subgraphs in the attributes of `node`.
+pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs))
 }
 
 /// Names of the values `node` reads, each once: its inputs, and what its subgraphs take from the graph around them.
@@ -21,7 +19,7 @@ pub fn reads_of(node: &NodeProto) -> Vec<&str> {
         }
     };
     node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).for_each(&mut add);
-    for_each_subgraph(node, |subgraph| free_names(subgraph).into_iter().for_each(&mut add));
+    subgraphs(node).flat_map(free_names).for_each(&mut add);
     reads
 }
 

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::Error;
 use crate::proto::{
-    DataLocation, GraphProto, ModelProto, NodeProto, SparseTensorProto, StringStringEntryProto, TensorProto,
+    AttributeProto, DataLocation, GraphProto, ModelProto, NodeProto, SparseTensorProto, StringStringEntryProto,
+    TensorProto,
 };
 use crate::tensor::Layout;
 use crate::write_atomic::directory_of;
@@ -135,6 +136,7 @@ fn for_each_tensor(model: &mut ModelProto, visit: &mut Visit) -> Result<(), Erro
         in_graph(graph, visit)?;
     }
     for function in &mut model.functions {
+        in_attributes(&mut function.attribute_proto, visit)?;
         in_nodes(&mut function.node, visit)?;
     }
     Ok(())
@@ -147,16 +149,16 @@ fn in_graph(graph: &mut GraphProto, visit: &mut Visit) -> Result<(), Error> {
 }
 
 fn in_nodes(nodes: &mut [NodeProto], visit: &mut Visit) -> Result<(), Error> {
-    for attribute in nodes.iter_mut().flat_map(|node| &mut node.attribute) {
+    nodes.iter_mut().try_for_each(|node| in_attributes(&mut node.attribute, visit))
+}
+
+fn in_attributes(attributes: &mut [AttributeProto], visit: &mut Visit) -> Result<(), Error> {
+    for attribute in attributes {
         attribute.t.as_deref_mut().into_iter().chain(&mut attribute.tensors).try_for_each(&mut *visit)?;
-        let sparse = attribute.sparse_tensor.as_deref_mut().into_iter().chain(&mut attribute.sparse_tensors);
-        sparse.into_iter().try_for_each(|sparse| in_sparse(sparse, visit))?;
-        attribute
-            .g
-            .as_deref_mut()
-            .into_iter()
-            .chain(&mut attribute.graphs)
-            .try_for_each(|graph| in_graph(graph, visit))?;
+        let mut sparse = attribute.sparse_tensor.as_deref_mut().into_iter().chain(&mut attribute.sparse_tensors);
+        sparse.try_for_each(|sparse| in_sparse(sparse, visit))?;
+        let mut graphs = attribute.g.as_deref_mut().into_iter().chain(&mut attribute.graphs);
+        graphs.try_for_each(|graph| in_graph(graph, visit))?;
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
 /// Checks that `tensor` holds, in the field for its type, as many elements as its shape says.
 pub(crate) fn check_tensor(tensor: &TensorProto) -> Result<Layout, Error> {
     let layout = Layout::of(tensor)?;
-    if tensor.data_location() == DataLocation::External || !tensor.external_data.is_empty() {
+    if tensor.data_location() == DataLocation::External {
         let location =
             tensor.external_data.iter().find(|entry| entry.key() == "location").map_or("", |entry| entry.value());
         return Err(Error::ExternalData {
@@ -90,11 +90,14 @@ pub(crate) fn check_tensor(tensor: &TensorProto) -> Result<Layout, Error> {
             problem: "is not loaded; open the model by its path, with the data file beside it".to_owned(),
         });
     }
+    let problem = |problem| Err(Error::Tensor { tensor: tensor.name().to_owned(), problem });
+    if let Some(location) = tensor.data_location.filter(|&location| DataLocation::try_from(location).is_err()) {
+        return problem(format!("has the unknown data_location {location}"));
+    }
     // The bounds of a segment are in units the specification leaves open, so there is nothing to compare its data with.
     if tensor.segment.is_some() {
         return Ok(layout);
     }
-    let problem = |problem| Err(Error::Tensor { tensor: tensor.name().to_owned(), problem });
     let (entries, field) = layout.typed_entries();
     let typed = [
         ("float_data", tensor.float_data.len()),
