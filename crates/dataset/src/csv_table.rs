@@ -1,9 +1,8 @@
 //! Tables of numbers in CSV with a header row: one sample per line, one feature per column.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{Position, ReaderBuilder, StringRecord, Trim};
 use ndarray::Array2;
 
 use crate::element::MAX_ELEMENTS;
@@ -11,7 +10,8 @@ use crate::open::LabelSource;
 use crate::{Dataset, Input, Labels, Problem};
 
 /// A table before its labels are turned into class numbers.
-pub(crate) struct Table {
+pub(crate) struct Table<'a> {
+    text: Text<'a>,
     header: StringRecord,
     features: Array2<f32>,
     labels: Option<LabelColumn>,
@@ -21,14 +21,19 @@ pub(crate) struct Table {
 struct LabelColumn {
     position: usize,
     cells: Vec<String>,
-    lines: Vec<u64>,
+    starts: Vec<u64>,
 }
 
-impl Table {
+/// The bytes of a CSV file.
+#[derive(Clone, Copy)]
+struct Text<'a>(&'a [u8]);
+
+impl<'a> Table<'a> {
     /// Reads a whole table. The last column holds the labels unless `label_source` says otherwise.
-    pub(crate) fn read(reader: impl Read, label_source: &LabelSource) -> Result<Self, Problem> {
-        let mut reader = csv_reader(reader);
-        let header = reader.headers().map_err(csv_problem)?.clone();
+    pub(crate) fn read(text: &'a [u8], label_source: &LabelSource) -> Result<Self, Problem> {
+        let text = Text(text);
+        let mut reader = text.reader();
+        let header = reader.headers().map_err(|error| text.problem(error))?.clone();
         let label_position = label_position(&header, label_source)?;
         let width = header.len() - usize::from(label_position.is_some());
         if width == 0 {
@@ -39,28 +44,37 @@ impl Table {
             )));
         }
         let mut features = Vec::new();
-        let mut labels = label_position.map(|position| LabelColumn { position, cells: Vec::new(), lines: Vec::new() });
+        let mut labels = label_position.map(|position| LabelColumn { position, cells: Vec::new(), starts: Vec::new() });
         let mut rows = 0;
         let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(csv_problem)? {
-            let line = record.position().map_or(0, csv::Position::line);
+        while reader.read_record(&mut record).map_err(|error| text.problem(error))? {
+            let start = record.position().map_or(0, Position::byte);
+            let place = |column: usize| format!("line {}, column `{}`", text.line(start), &header[column]);
             for (i, cell) in record.iter().enumerate() {
-                if Some(i) != label_position {
-                    features.push(number(cell, line, &header[i])?);
-                } else if let Some(labels) = &mut labels {
-                    labels.push(cell, line, &header[i])?;
+                let labels = labels.as_mut().filter(|labels| labels.position == i);
+                let Some(labels) = labels else {
+                    features.push(number(cell, || place(i))?);
+                    continue;
+                };
+                if cell.is_empty() {
+                    let place = place(i);
+                    let text = format!("{place}: the label is missing; fill it in or remove the line");
+                    return Err(Problem::Labels(text));
                 }
+                labels.cells.push(cell.to_owned());
+                labels.starts.push(start);
             }
             rows += 1;
             if features.len() as u64 > MAX_ELEMENTS {
                 return Err(Problem::TooLarge(format!(
-                    "line {line} takes the table above {MAX_ELEMENTS} values; save fewer samples"
+                    "line {} takes the table above {MAX_ELEMENTS} values; save fewer samples",
+                    text.line(start)
                 )));
             }
         }
         let features = Array2::from_shape_vec((rows, width), features)
             .map_err(|error| Problem::Malformed(format!("rows of unequal length: {error}")))?;
-        Ok(Self { header, features, labels })
+        Ok(Self { text, header, features, labels })
     }
 
     /// The different texts of the label column.
@@ -70,14 +84,15 @@ impl Table {
     }
 
     /// The different texts of the label column of another table, if that table has the same columns.
-    pub(crate) fn label_texts_of(&self, other: impl Read) -> Result<BTreeSet<String>, Problem> {
+    pub(crate) fn label_texts_of(&self, other: &[u8]) -> Result<BTreeSet<String>, Problem> {
+        let text = Text(other);
         let mut texts = BTreeSet::new();
-        let mut reader = csv_reader(other);
+        let mut reader = text.reader();
         if let Some(LabelColumn { position, .. }) = self.labels
-            && *reader.headers().map_err(csv_problem)? == self.header
+            && *reader.headers().map_err(|error| text.problem(error))? == self.header
         {
             for record in reader.records() {
-                let record = record.map_err(csv_problem)?;
+                let record = record.map_err(|error| text.problem(error))?;
                 texts.extend(record.get(position).map(str::to_owned));
             }
         }
@@ -90,13 +105,13 @@ impl Table {
     /// class is numbered by its place in their order.
     pub(crate) fn into_dataset(self, label_texts: BTreeSet<String>) -> Result<Dataset, Problem> {
         let numeric = label_texts.iter().all(|text| text.parse::<f64>().is_ok());
-        let labels = self.labels.map(|LabelColumn { position, cells, lines }| {
+        let labels = self.labels.map(|LabelColumn { position, cells, starts }| {
             if !numeric {
                 return Labels::from_names(&cells, label_texts.into_iter().collect());
             }
             let numbers: Vec<f64> = cells.iter().filter_map(|cell| cell.parse().ok()).collect();
             Labels::from_numbers(&numbers, |i| {
-                format!("line {}, column `{}`: the label", lines[i], &self.header[position])
+                format!("line {}, column `{}`: the label", self.text.line(starts[i]), &self.header[position])
             })
         });
         let input = Input { name: "x".into(), samples: self.features.into_dyn() };
@@ -104,21 +119,36 @@ impl Table {
     }
 }
 
-impl LabelColumn {
-    fn push(&mut self, cell: &str, line: u64, column: &str) -> Result<(), Problem> {
-        if cell.is_empty() {
-            return Err(Problem::Labels(format!(
-                "line {line}, column `{column}`: the label is missing; fill it in or remove the line"
-            )));
-        }
-        self.cells.push(cell.to_owned());
-        self.lines.push(line);
-        Ok(())
+impl<'a> Text<'a> {
+    fn reader(self) -> csv::Reader<&'a [u8]> {
+        ReaderBuilder::new().trim(Trim::All).from_reader(self.0)
     }
-}
 
-fn csv_reader<R: Read>(reader: R) -> csv::Reader<R> {
-    ReaderBuilder::new().trim(Trim::All).from_reader(reader)
+    /// The line, counted from 1, of the record that is read from byte `start` on.
+    ///
+    /// The reader's own count differs: a record begins for it before the rest of the last line's end and before empty lines.
+    fn line(self, start: u64) -> usize {
+        let start = self.0.len().min(start as usize);
+        let skipped = self.0[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let ends_a_line = |i: &usize| match self.0[*i] {
+            b'\r' => self.0.get(i + 1) != Some(&b'\n'),
+            byte => byte == b'\n',
+        };
+        1 + (0..start + skipped).filter(ends_a_line).count()
+    }
+
+    fn problem(self, error: csv::Error) -> Problem {
+        let line = self.line(error.position().map_or(0, Position::byte));
+        match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Problem::Malformed(format!(
+                "line {line}: {len} columns, but the header row has {expected_len}; every line needs a value for each column"
+            )),
+            csv::ErrorKind::Utf8 { err, .. } => {
+                Problem::Malformed(format!("line {line}: {err}; save the table as UTF-8"))
+            }
+            _ => Problem::Malformed(format!("not a table in CSV: {error}")),
+        }
+    }
 }
 
 /// The column that holds the labels, if there is one.
@@ -152,27 +182,14 @@ fn label_position(header: &StringRecord, label_source: &LabelSource) -> Result<O
     }
 }
 
-fn number(cell: &str, line: u64, column: &str) -> Result<f32, Problem> {
+fn number(cell: &str, place: impl FnOnce() -> String) -> Result<f32, Problem> {
     cell.parse().map_err(|_| {
         Problem::Malformed(format!(
-            "line {line}, column `{column}`: `{cell}` is not a number; write a number (or nan), or remove the column if it is \
-             no feature"
+            "{}: `{cell}` is not a number; write a number (or nan), or remove the column if it is no feature",
+            place()
         ))
     })
 }
 
-fn csv_problem(error: csv::Error) -> Problem {
-    let text = error.to_string();
-    let line = |position: Option<csv::Position>| position.map_or(1, |position| position.line());
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => Problem::Io(error),
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => Problem::Malformed(format!(
-            "line {}: {len} columns, but the header row has {expected_len}; every line needs a value for each column",
-            line(pos)
-        )),
-        csv::ErrorKind::Utf8 { pos, err } => {
-            Problem::Malformed(format!("line {}: {err}; save the table as UTF-8", line(pos)))
-        }
-        _ => Problem::Malformed(format!("not a table in CSV: {text}")),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -261,3 +261,6 @@ impl Dataset {
 fn row_major(array: ArrayD<f32>) -> ArrayD<f32> {
     if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,3 +62,6 @@ fn word(reader: &mut dyn Read) -> Result<[u8; 4], Problem> {
     })?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

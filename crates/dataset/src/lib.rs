@@ -54,6 +54,8 @@ mod npy_header;
 mod npz;
 mod open;
 mod scale;
+#[cfg(test)]
+mod testing;
 
 pub use batch::Batch;
 pub use dataset::{Dataset, Input};

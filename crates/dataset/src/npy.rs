@@ -63,3 +63,6 @@ pub fn write_npy(array: &ArrayViewD<'_, f32>) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests;

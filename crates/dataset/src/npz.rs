@@ -61,3 +61,6 @@ fn zip_problem(error: ZipError) -> Problem {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

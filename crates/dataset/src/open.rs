@@ -151,11 +151,12 @@ fn open_file(path: &Path, options: &OpenOptions, other_tables: &[PathBuf]) -> Re
             return npz::read(BufReader::new(file), len, label_source).map_err(in_file);
         }
         Format::Csv => {
-            let table = Table::read(file, label_source).map_err(in_file)?;
+            let text = read_all(file).map_err(in_file)?;
+            let table = Table::read(&text, label_source).map_err(in_file)?;
             let mut label_texts = table.label_texts();
             for other in other_tables {
                 let (file, _) = open_sized(other)?;
-                let texts = table.label_texts_of(file);
+                let texts = read_all(file).and_then(|text| table.label_texts_of(&text));
                 label_texts.extend(texts.map_err(|problem| problem.in_file(other))?);
             }
             return table.into_dataset(label_texts).map_err(in_file);
@@ -209,6 +210,12 @@ fn read_idx<T>(
     } else {
         read(&mut reader, Extent::Plain(len))
     }
+}
+
+fn read_all(mut file: File) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(Problem::Io)?;
+    Ok(bytes)
 }
 
 /// Opens a file and finds out its length, which bounds everything its headers claim.

@@ -1,0 +1,105 @@
+use std::io::Cursor;
+
+use ndarray::arr2;
+use proptest::prelude::*;
+
+use super::*;
+use crate::Error;
+use crate::testing::{archive, flipped, npy};
+
+const METHODS: [CompressionMethod; 2] = [CompressionMethod::Stored, CompressionMethod::Deflated];
+
+fn small(method: CompressionMethod) -> Vec<u8> {
+    let x: Vec<u8> = (1..=6).collect();
+    archive(method, &[("x.npy", npy("|u1", "(3, 2)", &x)), ("y.npy", npy("|u1", "(3,)", &[2, 0, 1]))])
+}
+
+fn read_with(bytes: &[u8], labels: LabelSource) -> Result<Dataset, Problem> {
+    read(Cursor::new(bytes), bytes.len() as u64, &labels)
+}
+
+fn open(bytes: &[u8]) -> Result<Dataset, Error> {
+    Dataset::from_npz("small.npz", bytes)
+}
+
+#[test]
+fn arrays_become_inputs_and_labels() {
+    for method in METHODS {
+        let dataset = open(&small(method)).unwrap();
+        assert_eq!(dataset.input("x").unwrap().samples, arr2(&[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]).into_dyn());
+        assert_eq!(dataset.labels(), Some(&[2, 0, 1][..]));
+        assert_eq!((dataset.inputs().len(), dataset.class_count()), (1, Some(3)));
+    }
+}
+
+#[test]
+fn labels_may_have_another_name_or_be_left_alone() {
+    let ones = || npy("|u1", "(2,)", &[1, 1]);
+    let bytes = archive(
+        CompressionMethod::Deflated,
+        &[("a.npy", ones()), ("target.npy", ones()), ("y.npy", ones()), ("notes.txt", vec![0])],
+    );
+    let names = |dataset: &Dataset| dataset.inputs().iter().map(|input| input.name.clone()).collect::<Vec<_>>();
+    let named = read_with(&bytes, LabelSource::Named("target".into())).unwrap();
+    assert_eq!((names(&named), named.labels()), (vec!["a".to_owned(), "y".to_owned()], Some(&[1, 1][..])));
+    let unlabelled = read_with(&bytes, LabelSource::None).unwrap();
+    assert_eq!((names(&unlabelled), unlabelled.labels()), (vec!["a".to_owned(), "target".to_owned()], None));
+    let problem = read_with(&bytes, LabelSource::Named("t".into())).unwrap_err();
+    assert!(problem.to_string().contains("no array `t` of labels"), "{problem}");
+}
+
+#[test]
+fn errors_name_the_file_and_the_array() {
+    for (name, array, expected) in [
+        ("a.npy", npy("<U3", "(3,)", &[0; 36]), "small.npz: array `a`: numbers of type `<U3`"),
+        ("a.npy", npy("<f4", "(3,)", &[0; 11]), "small.npz: array `a`: truncated"),
+        (
+            "a.npy",
+            npy("<f4", "(2,)", &[0; 8]),
+            "small.npz: array `a` of shape [2] holds 2 samples, but array `x` holds 3",
+        ),
+        ("a.npy", npy("<f4", "()", &[0; 4]), "small.npz: array `a` is a single number"),
+        ("a.npy", npy("<f4", "(3, 0)", &[]), "small.npz: array `a` of shape [3, 0] is empty"),
+        ("y.npy", npy("|i1", "(3,)", &[0, 0, 0xff]), "small.npz: label 2 (counted from 0) of `y` is -1"),
+        ("y.npy", npy("|i1", "(4,)", &[0; 4]), "small.npz: 4 labels for 3 samples"),
+    ] {
+        let x = npy("|u1", "(3, 2)", &[0; 6]);
+        let error = open(&archive(CompressionMethod::Stored, &[("x.npy", x), (name, array)])).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert_eq!(error.file(), Some("small.npz"));
+    }
+    let empty = open(&archive(CompressionMethod::Stored, &[])).unwrap_err();
+    assert!(empty.to_string().contains("no array of samples"), "{empty}");
+    assert!(matches!(open(b"").unwrap_err().problem(), Problem::Malformed(_)));
+    assert!(matches!(open(b"{\"no\": \"zip\"}").unwrap_err().problem(), Problem::Malformed(_)));
+}
+
+/// 64 MiB of zeros take 64 KiB; the array's own header says 6 bytes.
+#[test]
+fn a_bomb_is_given_up_at_the_size_its_header_states() {
+    let mut bomb = npy("|u1", "(3, 2)", &[0; 6]);
+    bomb.resize(64 << 20, 0);
+    let bytes = archive(CompressionMethod::Deflated, &[("x.npy", bomb)]);
+    let error = open(&bytes).unwrap_err();
+    assert!(error.to_string().contains("data go on after the 6 numbers"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn truncated_archives_are_errors(cut in any::<proptest::sample::Index>(), method in proptest::sample::select(&METHODS)) {
+        let bytes = small(method);
+        prop_assert!(open(&bytes[..cut.index(bytes.len())]).is_err());
+    }
+
+    /// The checksum of an entry covers all of an array, so a flipped bit is noticed unless it hits what is not read.
+    #[test]
+    fn flipped_bits_never_change_a_sample(at in any::<usize>(), method in proptest::sample::select(&METHODS)) {
+        let bytes = small(method);
+        let whole = open(&bytes).unwrap();
+        if let Ok(dataset) = open(&flipped(&bytes, at))
+            && let Some(x) = dataset.inputs().iter().find(|input| input.name == "x")
+        {
+            prop_assert_eq!(x, &whole.inputs()[0]);
+        }
+    }
+}
