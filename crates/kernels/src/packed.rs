@@ -30,7 +30,6 @@ pub struct PackedWeights {
     k: usize,
     n: usize,
     isa: Isa,
-    layout: Layout,
 }
 
 impl PackedWeights {
@@ -43,17 +42,16 @@ impl PackedWeights {
             reason = "padding overflows only where the slice of k * n weights could not exist"
         )]
         let padded = padded.expect("pack: padded weights exceed the address space");
-        let mut packed =
-            Self { lines: vec![Line([0; 64]); padded.div_ceil(64)], column_sums: vec![0; n], k, n, isa, layout };
-        packed.fill(weights);
+        let mut packed = Self { lines: vec![Line([0; 64]); padded.div_ceil(64)], column_sums: vec![0; n], k, n, isa };
+        packed.fill(weights, layout);
         packed
     }
 
-    fn fill(&mut self, weights: &[i8]) {
+    fn fill(&mut self, weights: &[i8], layout: Layout) {
         let (k, n) = (self.k, self.n);
-        for first in (0..n).step_by(self.layout.panel) {
-            let columns = self.layout.panel.min(n - first);
-            let stride = columns.next_multiple_of(self.layout.lanes) * GROUP;
+        for first in (0..n).step_by(layout.panel) {
+            let columns = layout.panel.min(n - first);
+            let stride = columns.next_multiple_of(layout.lanes) * GROUP;
             let start = self.panel_start(first);
             for i in 0..k {
                 let row = &weights[i * n + first..][..columns];

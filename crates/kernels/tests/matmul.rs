@@ -196,6 +196,7 @@ fn wrong_lengths_panic_before_memory_is_touched() {
         assert!(run(&[1; 3], 2, &[0; 3], Output::I32(&mut i32s)));
         assert!(run(&[1; 5], 2, &[0; 3], Output::I32(&mut i32s)));
         assert!(run(&[1; 4], 2, &[0; 2], Output::I32(&mut i32s)));
+        assert!(run(&[1; 4], 2, &[0; 4], Output::I32(&mut i32s)));
         assert!(run(&[1; 4], 2, &[0; 3], Output::I32(&mut i32s[..5])));
         assert!(run(&[], usize::MAX, &[0; 3], Output::I32(&mut i32s)));
         let quantized = Requantize { multipliers: &scales, zero_point: 0, min: 0, max: 255 };

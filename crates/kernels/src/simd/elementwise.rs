@@ -129,7 +129,8 @@ impl Task for Lookup<'_> {
 /// Division by a scale, as a multiplication wherever the quotient is the same bits.
 #[derive(Clone, Copy, Debug)]
 enum Divisor {
-    /// Multiply by this reciprocal: the scale is a power of two, so the reciprocal is exact and product and quotient round the same real number.
+    /// Multiply by this reciprocal. The scale is a normal power of two, so its reciprocal is exact (2^-127 is subnormal, yet a float) and
+    /// product and quotient round the same real number.
     Reciprocal(f32),
     /// Divide by this scale.
     Scale(f32),
@@ -138,12 +139,7 @@ enum Divisor {
 impl Divisor {
     fn new(scale: f32) -> Self {
         let power_of_two = scale.to_bits() & 0x007f_ffff == 0;
-        let reciprocal = 1.0 / scale;
-        if power_of_two && scale.is_normal() && reciprocal.is_normal() {
-            Self::Reciprocal(reciprocal)
-        } else {
-            Self::Scale(scale)
-        }
+        if power_of_two && scale.is_normal() { Self::Reciprocal(1.0 / scale) } else { Self::Scale(scale) }
     }
 }
 

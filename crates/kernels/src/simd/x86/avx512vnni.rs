@@ -104,7 +104,6 @@ impl Vector for Avx512Vnni {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn store_low_bytes(to: *mut u8, value: __m512i, count: usize) {
-        // Narrowing in a register first: narrowing straight to memory is microcoded on Zen 4.
         let bytes = _mm512_cvtepi32_epi8(value);
         // SAFETY: as in `store_i32`.
         unsafe { _mm_mask_storeu_epi8(to.cast(), mask(count), bytes) };
