@@ -163,6 +163,17 @@ pub enum Error {
         /// The learning rate of that batch.
         learning_rate: f64,
     },
+
+    /// Two parts of the ONNX model would have one name.
+    #[error("the model would have two parts named `{name}`; rename the layer or the input array it belongs to")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+
+    /// The trained network could not be written as an ONNX model.
+    #[error("cannot express the network as an ONNX model: {0}")]
+    Export(#[from] onnx_model::Error),
 }
 
 /// Where the first value that is no finite number appeared.

@@ -96,6 +96,9 @@ impl Trainer {
             network,
         };
 
+        // Names that collide in the model are better found now than after the work.
+        trained.to_model()?;
+
         let mut order = self.generator(ORDER);
         let mut step = 0;
         for epoch in 1..=self.config.epochs {

@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod export;
 mod fit;
 mod init;
 mod layer;

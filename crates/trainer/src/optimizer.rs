@@ -17,7 +17,8 @@ pub enum Optimizer {
         #[serde(default)]
         momentum: f64,
     },
-    /// Adam with bias correction (Kingma & Ba 2015, algorithm 1).
+    /// Adam with bias correction (Kingma & Ba 2015, algorithm 1), and decoupled weight decay, which makes it AdamW
+    /// (Loshchilov & Hutter 2019, algorithm 2).
     Adam {
         /// Step size, above 0.
         learning_rate: f64,
@@ -30,6 +31,10 @@ pub enum Optimizer {
         /// Added to the root of the second moment, above 0.
         #[serde(default = "default_epsilon")]
         epsilon: f64,
+        /// Before each step every parameter is multiplied by `1 - rate * weight_decay`;
+        /// at least 0, the default, and below `1 / learning_rate`.
+        #[serde(default)]
+        weight_decay: f64,
     },
 }
 
@@ -53,7 +58,13 @@ impl Optimizer {
 
     /// Adam with the constants its authors recommend.
     pub fn adam(learning_rate: f64) -> Self {
-        Self::Adam { learning_rate, beta1: default_beta1(), beta2: default_beta2(), epsilon: default_epsilon() }
+        Self::Adam {
+            learning_rate,
+            beta1: default_beta1(),
+            beta2: default_beta2(),
+            epsilon: default_epsilon(),
+            weight_decay: 0.0,
+        }
     }
 
     /// The configured step size, before any schedule.
@@ -67,10 +78,16 @@ impl Optimizer {
         positive("optimizer.learning_rate", self.learning_rate())?;
         match *self {
             Self::Sgd { momentum, .. } => share("optimizer.momentum", momentum),
-            Self::Adam { beta1, beta2, epsilon, .. } => {
+            Self::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
                 share("optimizer.beta1", beta1)?;
                 share("optimizer.beta2", beta2)?;
-                positive("optimizer.epsilon", epsilon)
+                positive("optimizer.epsilon", epsilon)?;
+                if (0.0..1.0).contains(&(learning_rate * weight_decay)) {
+                    Ok(())
+                } else {
+                    let expected = "from 0 to less than 1 / learning_rate";
+                    Err(Error::setting("optimizer.weight_decay", weight_decay, expected))
+                }
             }
         }
     }
@@ -86,7 +103,8 @@ fn positive(setting: &str, value: f64) -> Result<()> {
 }
 
 fn share(setting: &str, value: f64) -> Result<()> {
-    if (0.0..1.0).contains(&value) {
+    // As f32, in which the means are kept: what rounds to 1 there would never forget.
+    if (0.0..1.0).contains(&(value as f32)) {
         Ok(())
     } else {
         Err(Error::setting(setting, value, "a number from 0 up to, but not including, 1"))
@@ -131,13 +149,14 @@ impl OptimizerState {
                 Optimizer::Sgd { momentum, .. } => {
                     sgd(rate as f32, momentum as f32, moments, values, gradient);
                 }
-                Optimizer::Adam { beta1, beta2, epsilon, .. } => {
+                Optimizer::Adam { beta1, beta2, epsilon, weight_decay, .. } => {
                     let adam = Adam {
                         rate: (rate / (1.0 - beta1.powi(self.steps))) as f32,
                         root_correction: (1.0 / (1.0 - beta2.powi(self.steps)).sqrt()) as f32,
                         beta1: beta1 as f32,
                         beta2: beta2 as f32,
                         epsilon: epsilon as f32,
+                        kept: (1.0 - rate * weight_decay) as f32,
                     };
                     adam.update(moments, values, gradient);
                 }
@@ -160,6 +179,8 @@ struct Adam {
     beta1: f32,
     beta2: f32,
     epsilon: f32,
+    /// The share of a parameter that weight decay leaves.
+    kept: f32,
 }
 
 impl Adam {
@@ -168,7 +189,8 @@ impl Adam {
         for ((value, (m, v)), &g) in values.iter_mut().zip(means).zip(gradient) {
             *m = self.beta1 * *m + (1.0 - self.beta1) * g;
             *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-            *value -= self.rate * *m / (v.sqrt() * self.root_correction + self.epsilon);
+            let step = self.rate * *m / (v.sqrt() * self.root_correction + self.epsilon);
+            *value = self.kept * *value - step;
         }
     }
 }
@@ -185,6 +207,10 @@ mod tests {
             state.step(rule.learning_rate(), std::iter::once((&mut values[..], &[gradient][..])));
         }
         values[0]
+    }
+
+    fn decaying(weight_decay: f64) -> Optimizer {
+        Optimizer::Adam { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
     }
 
     #[test]
@@ -207,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn adam_follows_algorithm_1_of_the_paper() {
+    fn adam_follows_the_algorithm_of_the_papers() {
         let gradients = [0.5, -0.2, 3.0, 0.0, -1.5_f32];
-        let (rate, beta1, beta2, epsilon) = (0.05, 0.8_f64, 0.95_f64, 1e-4);
+        let (rate, beta1, beta2, epsilon, weight_decay) = (0.05, 0.8_f64, 0.95_f64, 1e-4, 2.0);
         let (mut w, mut m, mut v) = (0.3_f64, 0.0, 0.0);
         for (t, &g) in (1..).zip(&gradients) {
             let g = f64::from(g);
@@ -217,10 +243,15 @@ mod tests {
             v = beta2 * v + (1.0 - beta2) * g * g;
             let m_hat = m / (1.0 - beta1.powi(t));
             let v_hat = v / (1.0 - beta2.powi(t));
-            w -= rate * m_hat / (v_hat.sqrt() + epsilon);
+            w -= rate * weight_decay * w + rate * m_hat / (v_hat.sqrt() + epsilon);
         }
-        let rule = Optimizer::Adam { learning_rate: rate, beta1, beta2, epsilon };
+        let rule = Optimizer::Adam { learning_rate: rate, beta1, beta2, epsilon, weight_decay };
         assert_relative_eq!(steps(rule, 0.3, &gradients), w as f32, max_relative = 1e-5);
+    }
+
+    #[test]
+    fn weight_decay_alone_shrinks_parameters_by_a_factor() {
+        assert_relative_eq!(steps(decaying(0.5), 2.0, &[0.0, 0.0]), 2.0 * 0.95 * 0.95, epsilon = 1e-6);
     }
 
     #[test]
@@ -245,6 +276,10 @@ mod tests {
             (Optimizer::adam(1e-60), "optimizer.learning_rate"),
             (Optimizer::sgd(0.1, 1.0), "optimizer.momentum"),
             (Optimizer::sgd(0.1, f64::NAN), "optimizer.momentum"),
+            (Optimizer::sgd(0.1, 1.0 - 1e-12), "optimizer.momentum"),
+            (decaying(-0.1), "optimizer.weight_decay"),
+            (decaying(100.0), "optimizer.weight_decay"),
+            (decaying(f64::NAN), "optimizer.weight_decay"),
         ] {
             let message = rule.check().unwrap_err().to_string();
             assert!(message.contains(name), "{message}");
