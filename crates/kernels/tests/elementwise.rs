@@ -64,7 +64,7 @@ fn special_values_quantize_as_onnx_says() {
 fn every_power_of_two_divides_exactly() {
     let mut random = Random(5);
     for exponent in -149..=127 {
-        let scale = 2f32.powi(exponent);
+        let scale = 2f64.powi(exponent) as f32;
         let mut input: Vec<f32> = (0..50).map(|_| random.float_bits()).collect();
         input.extend((0..50).map(|_| (random.below(1024) as f32 - 512.0) * 0.5 * scale));
         input.extend(SPECIAL);
