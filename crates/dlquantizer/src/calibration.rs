@@ -1,5 +1,8 @@
 //! The result of a calibration: the statistics of every tensor with a range, and the file it is kept in.
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, read_file};
 use crate::statistics::{StoredStatistics, TensorStatistics};
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,9 @@
 //! Affine quantization as ONNX `QuantizeLinear` and `DequantizeLinear` define it:
 //! `q = saturate(round_half_even(x / scale) + zero_point)` and `x ≈ (q - zero_point) · scale`.
 
+#[cfg(test)]
+mod tests;
+
 use crate::statistics::TensorStatistics;
 use serde::{Deserialize, Serialize};
 

@@ -13,15 +13,20 @@
 //! ```
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use crate::error::{Error, read_file};
 use crate::range::{QuantType, RangeMethod};
-use globset::{Glob, GlobMatcher};
+use globset::{Glob, GlobSet};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The largest recipe that is read.
 const SIZE_LIMIT: u64 = 1 << 20;
+
+/// The longest pattern in bytes; groups nested any deeper would exhaust the stack of their parser.
+const PATTERN_LIMIT: usize = 1000;
 
 /// How many layer names an error lists.
 const NAMES_LISTED: usize = 12;
@@ -169,14 +174,14 @@ impl Recipe {
     }
 }
 
-fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
-    match Glob::new(pattern) {
-        Ok(glob) => Ok(glob.compile_matcher()),
-        Err(error) => Err(format!(
-            "\"{pattern}\" is not a pattern: {}; write [[] for a bracket that stands for itself",
-            error.kind()
-        )),
+/// A set of one glob, since compiling a single [`Glob`] panics where this is an error: on groups nested too deeply.
+fn matcher(pattern: &str) -> Result<GlobSet, String> {
+    if pattern.len() > PATTERN_LIMIT {
+        return Err(format!("a pattern of {} bytes is longer than {PATTERN_LIMIT}", pattern.len()));
     }
+    Glob::new(pattern).and_then(|glob| GlobSet::builder().add(glob).build()).map_err(|error| {
+        format!("\"{pattern}\" is not a pattern: {}; write [[] for a bracket that stands for itself", error.kind())
+    })
 }
 
 /// All layers when they are few, otherwise the ones whose names resemble `pattern` most.

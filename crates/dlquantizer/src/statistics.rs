@@ -18,6 +18,8 @@
 
 mod observer;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 pub use observer::Observer;
 pub(crate) use stored::StoredStatistics;

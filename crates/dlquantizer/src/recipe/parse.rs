@@ -3,66 +3,63 @@
 use super::{Recipe, matcher};
 use toml::de::{DeTable, DeValue};
 
-const RECIPE_KEYS: &[&str] = &["range", "activations", "weights", "layer"];
-const LAYER_KEYS: &[&str] = &["match", "precision", "range", "weights"];
+const RECIPE_KEYS: &[&str] = &["range", "activations", "weights", LAYER];
+const LAYER_KEYS: &[&str] = &[MATCH, "precision", "range", "weights"];
+const LAYER: &str = "layer";
+const MATCH: &str = "match";
 
 /// The recipe, or what is wrong with the text.
+///
+/// The keys are checked before the types, as an error about types knows neither near names nor, for a misspelt key, what
+/// was meant.
 pub(super) fn parse(text: &str) -> Result<Recipe, String> {
-    let table = DeTable::parse(text).map_err(|error| describe(text, &error))?;
-    let table = table.into_inner();
+    let describe = |error: toml::de::Error| match error.span() {
+        Some(span) => at(text, span.start, error.message()),
+        None => error.message().to_owned(),
+    };
+    let table = DeTable::parse(text).map_err(describe)?.into_inner();
     check_keys(text, &table, RECIPE_KEYS)?;
-    if let Some(DeValue::Array(layers)) = table.get("layer").map(|value| value.get_ref()) {
+    if let Some(value) = table.get(LAYER) {
+        let not_tables =
+            || at(text, value.span().start, "choices for layers stand below [[layer]], in double brackets");
+        let DeValue::Array(layers) = value.get_ref() else { return Err(not_tables()) };
         for layer in layers.iter() {
-            if let DeValue::Table(layer) = layer.get_ref() {
-                check_keys(text, layer, LAYER_KEYS)?;
-                check_pattern(text, layer)?;
+            let DeValue::Table(layer) = layer.get_ref() else { return Err(not_tables()) };
+            check_keys(text, layer, LAYER_KEYS)?;
+            if let Some((pattern, start)) =
+                layer.get(MATCH).and_then(|value| Some((value.get_ref().as_str()?, value.span().start)))
+            {
+                matcher(pattern).map_err(|reason| at(text, start, &reason))?;
             }
         }
     }
-    toml::from_str(text).map_err(|error| describe(text, &error))
+    toml::from_str(text).map_err(describe)
 }
 
+/// Whether all keys are known and, but for the tables of layers, have strings as values.
 fn check_keys(text: &str, table: &DeTable<'_>, known: &[&str]) -> Result<(), String> {
-    for key in table.keys() {
-        let name: &str = key.get_ref();
-        if known.contains(&name) {
-            continue;
+    for (key, value) in table {
+        let (name, start): (&str, _) = (key.get_ref(), key.span().start);
+        if !known.contains(&name) {
+            let nearest = known
+                .iter()
+                .map(|known| (strsim::jaro_winkler(known, name), known))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .filter(|(similarity, _)| *similarity > 0.7)
+                .map(|(_, known)| format!("did you mean `{known}`? "))
+                .unwrap_or_default();
+            let known = known.join(", ");
+            return Err(at(text, start, &format!("unknown key `{name}`; {nearest}known here are {known}")));
         }
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(known, name), known))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .filter(|(similarity, _)| *similarity > 0.7)
-            .map(|(_, known)| format!("did you mean `{known}`? "))
-            .unwrap_or_default();
-        return Err(format!(
-            "line {}: unknown key `{name}`; {nearest}known here are {}",
-            line(text, key.span().start),
-            known.join(", ")
-        ));
+        if name != LAYER && !value.get_ref().is_str() {
+            return Err(at(text, start, &format!("the value of `{name}` must be a word in quotes")));
+        }
     }
     Ok(())
 }
 
-fn check_pattern(text: &str, layer: &DeTable<'_>) -> Result<(), String> {
-    if let Some(value) = layer.get("match")
-        && let DeValue::String(pattern) = value.get_ref()
-    {
-        matcher(pattern).map_err(|reason| format!("line {}: {reason}", line(text, value.span().start)))?;
-    }
-    Ok(())
-}
-
-fn describe(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message();
-    match error.span() {
-        Some(span) => format!("line {}: {message}", line(text, span.start)),
-        None => message.to_owned(),
-    }
-}
-
-/// The line, from 1, that a byte of the text is on.
-fn line(text: &str, offset: usize) -> usize {
-    let before = text.bytes().take(offset);
-    1 + before.filter(|&byte| byte == b'\n').count()
+/// `message` with the line, from 1, that a byte of the text is on.
+fn at(text: &str, offset: usize, message: &str) -> String {
+    let newlines = text.bytes().take(offset).filter(|&byte| byte == b'\n').count();
+    format!("line {}: {message}", newlines + 1)
 }

@@ -11,7 +11,7 @@ const LOW_BITS: u32 = 40;
 
 /// Values in a block: neither part of a word overflows even if all fall into one bin, as
 /// `(2^24 - 1) · (2^16 - 1) < 2^40`.
-const BLOCK: usize = (1 << (64 - LOW_BITS)) - 1;
+pub(super) const BLOCK: usize = (1 << (64 - LOW_BITS)) - 1;
 
 /// Values passed over twice while they are in the first-level cache.
 const CHUNK: usize = 2048;
