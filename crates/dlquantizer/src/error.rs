@@ -100,6 +100,108 @@ pub enum Error {
         /// The layers there are, or the ones of nearest name.
         layers: String,
     },
+    /// A model could not be compiled or run.
+    #[error(transparent)]
+    Inference(#[from] int8_inference::Error),
+    /// The data does not fit.
+    #[error(transparent)]
+    Data(#[from] dataset::Error),
+    /// The model to quantize is a quantized one.
+    #[error("the model is quantized already (node \"{node}\"); give the float model it was made from")]
+    AlreadyQuantized {
+        /// A QuantizeLinear node of it.
+        node: String,
+    },
+    /// Folding a scale into a layer left the range of f32.
+    #[error(
+        "folding node \"{node}\" into layer \"{layer}\" gives weights that are not finite; check the constants of both"
+    )]
+    FoldOverflow {
+        /// The scale or shift.
+        node: String,
+        /// The dense layer.
+        layer: String,
+    },
+    /// Normalization in the model's metadata cannot be read.
+    #[error("the model's metadata entry \"{key}\" is \"{value}\", not numbers separated by commas")]
+    Metadata {
+        /// The entry.
+        key: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// Samples of one input differ in shape.
+    #[error(
+        "input \"{input}\": the first samples have the shape {first:?}, a later one {other:?}; calibrate on samples of one shape"
+    )]
+    SampleShape {
+        /// The input.
+        input: String,
+        /// Shape of the first sample.
+        first: Vec<usize>,
+        /// Another shape that came later.
+        other: Vec<usize>,
+    },
+    /// There is no layer to quantize.
+    #[error(
+        "nothing to quantize: the model has {layers} dense layers with constant float weights and the recipe leaves all of them in float"
+    )]
+    NothingToQuantize {
+        /// Layers that could be quantized.
+        layers: usize,
+    },
+    /// An operator means something else in the operator set that quantization needs.
+    #[error(
+        "opset {opset} is too old for per-channel quantization, and {op_type} node \"{node}\" changed its meaning before opset 13; \
+         export the model with opset 13 or later"
+    )]
+    OldOpset {
+        /// The model's opset.
+        opset: i64,
+        /// The node.
+        node: String,
+        /// Its operator.
+        op_type: String,
+    },
+    /// A tensor that needs a range is not in the calibration.
+    #[error("tensor \"{0}\" has no range in the calibration; calibrate this model again")]
+    NotCalibrated(String),
+    /// A weight or bias is NaN or infinite.
+    #[error(
+        "layer \"{layer}\": element {position} of \"{tensor}\" is not finite; the float model is broken, train it again"
+    )]
+    NotFinite {
+        /// The layer.
+        layer: String,
+        /// Its weight or bias.
+        tensor: String,
+        /// Position in row-major order.
+        position: usize,
+    },
+    /// A metric needs labels.
+    #[error("the data has no labels; give labelled data, or use the metric `agreement`, which needs none")]
+    NoLabels,
+    /// The model's first output is not a score per class.
+    #[error("the model's first output is not float scores of the shape [batch, classes]")]
+    NoScores,
+    /// The models disagree about the number of classes.
+    #[error("the float model has {float} scores per sample, the int8 model {int8}; are they the same network?")]
+    ScoreCounts {
+        /// Scores of the float model.
+        float: usize,
+        /// Scores of the int8 model.
+        int8: usize,
+    },
+    /// A label names no class.
+    #[error("sample {sample} has the label {label}, but the model has {classes} classes (0 to {})", classes.saturating_sub(1))]
+    Label {
+        /// The label.
+        label: usize,
+        /// Classes of the model.
+        classes: usize,
+        /// The sample, counted from 0.
+        sample: usize,
+    },
 }
 
 /// The bytes of a file that should not exceed `limit`, without believing what the system says of its size.

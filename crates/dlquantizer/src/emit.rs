@@ -1,0 +1,103 @@
+//! Writes the int8 model: QDQ ONNX that any runtime reads and the integer engine fuses.
+
+mod graph;
+mod opset;
+mod placement;
+mod weights;
+
+use std::path::Path;
+
+use int8_inference::{Session, SessionOptions};
+use onnx_model::Model;
+use serde::Serialize;
+
+use crate::{Calibration, Error, FloatModel, Layer, LayerRecipe, Precision, QuantParams, Recipe};
+
+/// Metadata key of the recipe, as TOML.
+pub const RECIPE_KEY: &str = "quantize.recipe";
+/// Metadata key of the version of this tool.
+pub const VERSION_KEY: &str = "quantize.version";
+/// Metadata key of the BLAKE3 digest of the calibration.
+pub const CALIBRATION_KEY: &str = "quantize.calibration";
+/// Metadata key of the BLAKE3 digest of the prepared float graph.
+pub const MODEL_KEY: &str = "quantize.float_model";
+
+/// An emitted model and what was chosen for each of its layers.
+pub struct Int8Model {
+    model: Model,
+    layers: Vec<EmittedLayer>,
+}
+
+/// What became of a layer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EmittedLayer {
+    /// The layer's name.
+    pub name: String,
+    /// What it is: `dense`, `dense+relu`, ...
+    pub kind: String,
+    /// Whether it computes in int8.
+    pub precision: Precision,
+    /// The scale of each output channel's weights, or a single one; empty for a layer left in float.
+    pub weight_scales: Vec<f32>,
+    /// How its input is quantized.
+    pub input: Option<QuantParams>,
+    /// How its output is quantized; `None` where it stays float, as outputs of the graph do.
+    pub output: Option<QuantParams>,
+}
+
+impl Recipe {
+    /// Emits the int8 model: weights int8, bias int32, activations 8-bit between quantized layers, graph inputs and outputs float.
+    ///
+    /// The result is compiled once by the integer engine before it is returned, so that whatever is emitted also runs.
+    ///
+    /// # Errors
+    ///
+    /// When the calibration belongs to another model, a pattern of the recipe matches no layer, no layer can be quantized, a weight is
+    /// not finite, or the model's operator set is too old to be raised.
+    pub fn emit(&self, model: &FloatModel, calibration: &Calibration) -> Result<Int8Model, Error> {
+        calibration.check_model(model.digest())?;
+        let layers = model.layers();
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        let choices = self.for_layers(&names)?;
+        let chosen: Vec<(&Layer, LayerRecipe)> = layers.iter().zip(choices).collect();
+        if !chosen.iter().any(|(_, choice)| choice.precision == Precision::Int8) {
+            return Err(Error::NothingToQuantize { layers: layers.len() });
+        }
+        let raised = opset::raised(model.prepared())?;
+        let params = placement::activations(&raised, &chosen, self, calibration)?;
+        let (graph, layers) = graph::quantized(&raised, &chosen, &params)?;
+        let mut emitted = raised.with_graph(graph).with_producer("quantize", env!("CARGO_PKG_VERSION"));
+        for (key, value) in [
+            (RECIPE_KEY, self.to_toml()),
+            (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),
+            (CALIBRATION_KEY, calibration.digest()),
+            (MODEL_KEY, model.digest().to_owned()),
+        ] {
+            emitted.set_metadata(key, &value);
+        }
+        emitted.check()?;
+        Session::new(&emitted, &SessionOptions { threads: Some(1), ..SessionOptions::default() })?;
+        Ok(Int8Model { model: emitted, layers })
+    }
+}
+
+impl Int8Model {
+    /// The ONNX model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What became of each layer, in topological order.
+    pub fn layers(&self) -> &[EmittedLayer] {
+        &self.layers
+    }
+
+    /// Writes the file, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        Ok(self.model.save(path)?)
+    }
+}
