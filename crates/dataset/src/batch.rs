@@ -43,7 +43,8 @@ impl<'a> Batch<'a> {
 
     /// The samples `[batch, ...]` for each of a model's inputs, in the order of `names`.
     ///
-    /// An input is found by its name; the lone array `x` of a data set also serves a model of one input, whatever that is called.
+    /// An input is found by its name; the lone array `x` of a data set also serves a model of one input, whatever that
+    /// is called.
     ///
     /// # Errors
     ///

@@ -38,8 +38,8 @@ impl<'a> Table<'a> {
         let width = header.len() - usize::from(label_position.is_some());
         if width == 0 {
             return Err(Problem::Samples(format!(
-                "the header row `{}` names no column of features; columns are separated by commas, and the last one holds the \
-                 labels unless another is named or the data are said to have none",
+                "the header row `{}` names no column of features; columns are separated by commas, \
+                 and the last one holds the labels unless another is named or the data are said to have none",
                 header.iter().collect::<Vec<_>>().join(",")
             )));
         }
@@ -101,8 +101,8 @@ impl<'a> Table<'a> {
 
     /// The data set of this table.
     ///
-    /// `label_texts` are those of all parts of the data set. If all of them are numbers, they are the class numbers; otherwise a
-    /// class is numbered by its place in their order.
+    /// `label_texts` are those of all parts of the data set. If all of them are numbers, they are the class numbers;
+    /// otherwise a class is numbered by its place in their order.
     pub(crate) fn into_dataset(self, label_texts: BTreeSet<String>) -> Result<Dataset, Problem> {
         let numeric = label_texts.iter().all(|text| text.parse::<f64>().is_ok());
         let labels = self.labels.map(|LabelColumn { position, cells, starts }| {
@@ -126,7 +126,8 @@ impl<'a> Text<'a> {
 
     /// The line, counted from 1, of the record that is read from byte `start` on.
     ///
-    /// The reader's own count differs: a record begins for it before the rest of the last line's end and before empty lines.
+    /// The reader's own count differs: a record begins for it before the rest of the last line's end and before empty
+    /// lines.
     fn line(self, start: u64) -> usize {
         let start = self.0.len().min(start as usize);
         let skipped = self.0[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -141,7 +142,8 @@ impl<'a> Text<'a> {
         let line = self.line(error.position().map_or(0, Position::byte));
         match error.kind() {
             csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Problem::Malformed(format!(
-                "line {line}: {len} columns, but the header row has {expected_len}; every line needs a value for each column"
+                "line {line}: {len} columns, but the header row has {expected_len}; every line needs a value \
+                 for each column"
             )),
             csv::ErrorKind::Utf8 { err, .. } => {
                 Problem::Malformed(format!("line {line}: {err}; save the table as UTF-8"))

@@ -30,8 +30,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// When there is no input or no sample, two inputs share a name, an array has a dimension of size zero, or the numbers of
-    /// samples and labels differ.
+    /// When there is no input or no sample, two inputs share a name, an array has a dimension of size zero, or the
+    /// numbers of samples and labels differ.
     pub fn new(inputs: Vec<Input>, labels: Option<Labels>) -> Result<Self, Error> {
         Ok(Self::checked(inputs, labels)?)
     }
@@ -59,8 +59,9 @@ impl Dataset {
             }
             if shape[0] != len {
                 return Err(Problem::Samples(format!(
-                    "array `{name}` of shape {shape:?} holds {} samples, but array `{}` holds {len}; the first dimension \
-                     of all arrays counts the samples, so save different parts (train, test) in files of their own",
+                    "array `{name}` of shape {shape:?} holds {} samples, but array `{}` holds {len}; the first \
+                     dimension of all arrays counts the samples, so save different parts (train, test) in files of \
+                     their own",
                     shape[0], first.name
                 )));
             }
@@ -96,7 +97,8 @@ impl Dataset {
 
     /// The samples for the model input `name`.
     ///
-    /// An input is found by its name; if the data set has one array only and it is called `x`, that one answers to any name.
+    /// An input is found by its name; if the data set has one array only and it is called `x`, that one answers to any
+    /// name.
     ///
     /// # Errors
     ///
@@ -112,8 +114,8 @@ impl Dataset {
         by_name.or(lone_x.then_some(0)).ok_or_else(|| {
             let names: Vec<_> = self.inputs.iter().map(|input| input.name.as_str()).collect();
             Problem::Request(format!(
-                "the data set has no array for the model input `{name}`, only `{}`; name the arrays like the model's inputs \
-                 (a model of one input also takes an array named `x`)",
+                "the data set has no array for the model input `{name}`, only `{}`; name the arrays like \
+                 the model's inputs (a model of one input also takes an array named `x`)",
                 names.join("`, `")
             ))
         })
@@ -177,7 +179,8 @@ impl Dataset {
         self.select(&indices)
     }
 
-    /// The numbers `0..len` in an order drawn uniformly from all orders; the same seed gives the same order on every machine.
+    /// The numbers `0..len` in an order drawn uniformly from all orders; the same seed gives the same order on every
+    /// machine.
     pub fn shuffled_indices(&self, seed: u64) -> Vec<usize> {
         let mut indices: Vec<_> = (0..self.len()).collect();
         indices.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -249,7 +252,8 @@ impl Dataset {
         let new: Vec<_> = old[..1].iter().chain(shape).copied().collect();
         *samples = mem::take(samples).into_shape_with_order(new).map_err(|_| {
             Problem::Request(format!(
-                "samples of shape {:?} in array `{name}` cannot be viewed as {shape:?}, which has another number of elements",
+                "samples of shape {:?} in array `{name}` cannot be viewed as {shape:?}, which has another \
+                 number of elements",
                 &old[1..]
             ))
         })?;

@@ -39,8 +39,8 @@ fn read<T: Number>(reader: &mut dyn Read, extent: Extent) -> Result<(Vec<u64>, V
     };
     let (0, 0, Some(kind)) = (zero0, zero1, kind) else {
         return Err(Problem::Malformed(format!(
-            "not an IDX file: it begins with the bytes {zero0:02x} {zero1:02x} {code:02x} instead of 00 00 and a type of \
-             08, 09, 0b, 0c, 0d or 0e"
+            "not an IDX file: it begins with the bytes {zero0:02x} {zero1:02x} {code:02x} instead of 00 00 and a \
+             type of 08, 09, 0b, 0c, 0d or 0e"
         )));
     };
     let shape =

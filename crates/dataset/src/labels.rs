@@ -2,7 +2,8 @@ use crate::Problem;
 
 /// Class numbers of the samples, counted from 0, and how many classes there are.
 ///
-/// The number of classes is kept when samples are selected, so a part that happens to lack the last class still has it counted.
+/// The number of classes is kept when samples are selected, so a part that happens to lack the last class still has it
+/// counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
     ids: Vec<u32>,
@@ -17,7 +18,8 @@ impl Labels {
         Self { ids, class_count, class_names: None }
     }
 
-    /// Labels given as numbers, each of which must be a whole number in `0..2^32`. `place` tells where number `i` came from.
+    /// Labels given as numbers, each of which must be a whole number in `0..2^32`. `place` tells where number `i` came
+    /// from.
     pub(crate) fn from_numbers(numbers: &[f64], place: impl Fn(usize) -> String) -> Result<Self, Problem> {
         let ids = numbers.iter().enumerate().map(|(i, &number)| {
             if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {

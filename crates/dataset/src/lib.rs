@@ -17,8 +17,9 @@
 //!
 //! # Formats
 //!
-//! Samples become f32 in row-major order, `[samples, ...]`; labels become class numbers, whole and not negative. Stored numbers may
-//! be booleans, integers of 8 to 64 bits or floats of 16 to 64 bits in either byte order. NaN and infinities pass through.
+//! Samples become f32 in row-major order, `[samples, ...]`; labels become class numbers, whole and not negative. Stored
+//! numbers may be booleans, integers of 8 to 64 bits or floats of 16 to 64 bits in either byte order. NaN and
+//! infinities pass through.
 //!
 //! | file | samples | labels |
 //! |---|---|---|
@@ -27,18 +28,20 @@
 //! | `.csv` | every column but the labels, in order, an input `x` of shape `[samples, columns]`; the first line names the columns | the last column, or the one named; numbers, or names that are numbered in sorted order |
 //! | IDX, also `.gz` | the array, an input `x` of shape `[images, rows, columns]` | `...-labels-idx1-ubyte` beside `...-images-idx3-ubyte`, with or without `.gz`, if it exists |
 //!
-//! An input named `x` serves a model's only input whatever its name is ([`Batch::inputs_for`]). A model that takes rows gets images
-//! as rows with [`Dataset::shape_samples`], and the other way round.
+//! An input named `x` serves a model's only input whatever its name is ([`Batch::inputs_for`]). A model that takes rows
+//! gets images as rows with [`Dataset::shape_samples`], and the other way round.
 //!
-//! A directory holds files named after the parts `train`, `calibration` and `test` (`train.npz`, `test-images-idx3-ubyte.gz`; the
-//! `t10k` of MNIST is a `test`), or subdirectories of these names with one file of samples each. The rest of it is ignored.
-//! Calibrating with a directory that has no `calibration` takes `train`; no other part stands in for another. If class names occur in
-//! the CSV files of a directory, they are numbered over all parts, so that every part agrees on the numbers.
+//! A directory holds files named after the parts `train`, `calibration` and `test` (`train.npz`,
+//! `test-images-idx3-ubyte.gz`; the `t10k` of MNIST is a `test`), or subdirectories of these names with one file of
+//! samples each. The rest of it is ignored. Calibrating with a directory that has no `calibration` takes `train`; no
+//! other part stands in for another. If class names occur in the CSV files of a directory, they are numbered over all
+//! parts, so that every part agrees on the numbers.
 //!
 //! # Damaged and hostile files
 //!
-//! Every size that a file claims is compared with what the file can hold before memory is reserved, compressed files included: deflate
-//! cannot expand more than 1,032-fold. Together the arrays of a data set hold at most [`MAX_ELEMENTS`] values.
+//! Every size that a file claims is compared with what the file can hold before memory is reserved, compressed files
+//! included: deflate cannot expand more than 1,032-fold. Together the arrays of a data set hold at most
+//! [`MAX_ELEMENTS`] values.
 
 mod batch;
 mod csv_table;

@@ -27,8 +27,8 @@ pub(crate) fn read_labels(
     let (header, numbers) = read(reader, extent, budget)?;
     if !matches!(header.shape[..], [_] | [_, 1]) {
         return Err(Problem::Labels(format!(
-            "labels `{name}` have shape {:?}, but need [samples], one class number each; turn one-hot rows into class numbers \
-             with .argmax(axis=1)",
+            "labels `{name}` have shape {:?}, but need [samples], one class number each; turn one-hot rows into \
+             class numbers with .argmax(axis=1)",
             header.shape
         )));
     }

@@ -1,7 +1,8 @@
 //! The header of a .npy array, as `numpy.lib.format` describes it.
 //!
-//! Parsed here and not by a library: those read the header as an arbitrary Python literal, recursively, so nested brackets exhaust
-//! the stack, and they multiply the shape unchecked or allocate by it before it can be compared with the file.
+//! Parsed here and not by a library: those read the header as an arbitrary Python literal, recursively, so nested
+//! brackets exhaust the stack, and they multiply the shape unchecked or allocate by it before it can be compared with
+//! the file.
 
 use std::io::{self, Read};
 
@@ -63,7 +64,8 @@ fn malformed(what: &str) -> Problem {
     Problem::Malformed(format!("not a .npy array: {what}; save it again with numpy.save"))
 }
 
-/// A Python dictionary of exactly `descr` (a string), `fortran_order` (a bool) and `shape` (a tuple of integers), in any order.
+/// A Python dictionary of exactly `descr` (a string), `fortran_order` (a bool) and `shape` (a tuple of integers), in
+/// any order.
 struct Parser<'a> {
     rest: &'a str,
 }
@@ -167,7 +169,8 @@ impl<'a> Parser<'a> {
         let descr = self.string()?;
         element(descr).ok_or_else(|| {
             Problem::Unsupported(format!(
-                "numbers of type `{descr}` are not read; convert with .astype(numpy.float32), labels with .astype(numpy.int64)"
+                "numbers of type `{descr}` are not read; convert with .astype(numpy.float32), labels with \
+                 .astype(numpy.int64)"
             ))
         })
     }

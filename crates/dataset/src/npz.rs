@@ -15,6 +15,10 @@ const LABELS: &str = "y";
 /// Reads all arrays of an archive of `len` bytes: the labels, and every other array as an input of its name.
 pub(crate) fn read(reader: impl Read + Seek, len: u64, label_source: &LabelSource) -> Result<Dataset, Problem> {
     let mut archive = ZipArchive::new(reader).map_err(zip_problem)?;
+    if archive.has_duplicate_names() {
+        let text = "two arrays of this archive have the same name; save it again with numpy.savez";
+        return Err(Problem::Malformed(text.into()));
+    }
     let label_name = match label_source {
         LabelSource::Usual => Some(LABELS),
         LabelSource::Named(name) => Some(name.as_str()),

@@ -101,15 +101,16 @@ impl OpenOptions {
 }
 
 impl Dataset {
-    /// Reads a data set from a file, or one part of it from a directory. The crate's documentation describes the formats.
+    /// Reads a data set from a file, or one part of it from a directory. The crate's documentation describes the
+    /// formats.
     ///
-    /// A file serves as any part. A directory without `calibration` calibrates with `train`; `train` and `test` are never
-    /// replaced by another part.
+    /// A file serves as any part. A directory without `calibration` calibrates with `train`; `train` and `test` are
+    /// never replaced by another part.
     ///
     /// # Errors
     ///
-    /// When the path cannot be read, has no known format or lacks the part, or its contents are damaged, too large, or do not form
-    /// a data set.
+    /// When the path cannot be read, has no known format or lacks the part, or its contents are damaged, too large, or
+    /// do not form a data set.
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
@@ -125,7 +126,8 @@ impl Dataset {
         })
     }
 
-    /// Reads the bytes of an .npz archive, for instance one built into a program. `name` stands for the file in error texts.
+    /// Reads the bytes of an .npz archive, for instance one built into a program. `name` stands for the file in error
+    /// texts.
     ///
     /// # Errors
     ///

@@ -83,7 +83,8 @@ proptest! {
         }
     }
 
-    /// The checksum covers all of the contents, so a flipped bit is noticed unless it hits an unused part of the gzip header.
+    /// The checksum covers all of the contents, so a flipped bit is noticed unless it hits an unused part of the gzip
+    /// header.
     #[test]
     fn damage_to_compressed_files_is_noticed(
         data in vec(any::<u8>(), 12),

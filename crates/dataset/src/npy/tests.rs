@@ -235,7 +235,9 @@ proptest! {
     }
 
     #[test]
-    fn any_header_text_is_read_or_refused(header in r"\{?(['\(\)\[\]{},: 0-9L]|'descr'|'shape'|'<f4'|True|\PC){0,40}\}?") {
+    fn any_header_text_is_read_or_refused(
+        header in r"\{?(['\(\)\[\]{},: 0-9L]|'descr'|'shape'|'<f4'|True|\PC){0,40}\}?",
+    ) {
         let _ = samples(&npy_with_header(&header, &[0; 8]));
     }
 }

@@ -84,9 +84,25 @@ fn a_bomb_is_given_up_at_the_size_its_header_states() {
     assert!(error.to_string().contains("data go on after the 6 numbers"), "{error}");
 }
 
+/// A reader that keeps one of the two would pass off the labels as samples here.
+#[test]
+fn two_arrays_of_one_name_are_refused() {
+    let mut bytes = small(CompressionMethod::Stored);
+    for i in 0..bytes.len() {
+        if bytes[i..].starts_with(b"y.npy") {
+            bytes[i] = b'x';
+        }
+    }
+    let error = open(&bytes).unwrap_err();
+    assert!(error.to_string().contains("same name"), "{error}");
+}
+
 proptest! {
     #[test]
-    fn truncated_archives_are_errors(cut in any::<proptest::sample::Index>(), method in proptest::sample::select(&METHODS)) {
+    fn truncated_archives_are_errors(
+        cut in any::<proptest::sample::Index>(),
+        method in proptest::sample::select(&METHODS),
+    ) {
         let bytes = small(method);
         prop_assert!(open(&bytes[..cut.index(bytes.len())]).is_err());
     }
