@@ -85,7 +85,7 @@ impl Trainer {
 
         let batch_size = self.config.batch_size.min(training.len());
         let batches = training.len().div_ceil(batch_size);
-        let steps = batches as u64 * self.config.epochs as u64;
+        let steps = (batches as u64).saturating_mul(self.config.epochs as u64);
         let mut activations = network.activations(batch_size)?;
         let mut gradients = network.gradients(batch_size)?;
         let mut optimizer = OptimizerState::new(self.config.optimizer, network.parameter_sizes());

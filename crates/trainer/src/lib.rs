@@ -1,4 +1,52 @@
 //! Trains small float networks and writes them as ONNX models.
+//!
+//! - [`TrainConfig`] says what to train, in Rust or as TOML: dense layers with [`Activation`]s, an [`Optimizer`], a [`Schedule`] for
+//!   its rate, a [`Normalize`] for the samples.
+//! - [`Trainer::fit`] minimizes the softmax cross-entropy over seeded mini-batches and reports [`Progress`] after each.
+//! - [`Trained`] scores samples and becomes an ONNX model that takes them raw: the normalization is part of its graph.
+//!
+//! ```
+//! use dataset::{Dataset, Input, Labels};
+//! use ndarray::array;
+//! use trainer::{TrainConfig, Trainer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The last layer gets as many units as the data has classes.
+//! let config = TrainConfig::from_toml(
+//!     r#"
+//!     seed = 1
+//!     epochs = 200
+//!     batch_size = 4
+//!
+//!     [optimizer]
+//!     kind = "adam"
+//!     learning_rate = 0.02
+//!
+//!     [[layer]]
+//!     kind = "dense"
+//!     name = "hidden"
+//!     units = 16
+//!     activation = "relu"
+//!
+//!     [[layer]]
+//!     kind = "dense"
+//!     name = "out"
+//!     "#,
+//! )?;
+//! let samples = array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]].into_dyn();
+//! let xor = Dataset::new(vec![Input { name: "x".into(), samples }], Some(Labels::new(vec![0, 1, 1, 0])))?;
+//!
+//! let mut losses = Vec::new();
+//! let trained = Trainer::new(config)?.fit(&xor, |progress| losses.push(progress.training.loss))?;
+//! assert_eq!(losses.len(), 200);
+//! assert_eq!(trained.accuracy(&xor)?, 100.0);
+//!
+//! let model = trained.to_model()?;
+//! assert_eq!(model.inputs()[0].name, "x");
+//! assert_eq!(model.outputs()[0].name, "logits");
+//! # Ok(())
+//! # }
+//! ```
 
 mod config;
 mod error;

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const COMPLETE: &str = r#"
@@ -135,4 +137,30 @@ fn a_file_is_named_in_what_is_wrong_with_it() {
 
     std::fs::write(&path, COMPLETE).unwrap();
     assert_eq!(TrainConfig::open(&path).unwrap(), TrainConfig::from_toml(COMPLETE).unwrap());
+}
+
+/// Whatever is accepted can be trained with; whatever is not has a reason.
+fn accepted_or_explained(text: &str) {
+    match TrainConfig::from_toml(text) {
+        Ok(config) => config.check().unwrap(),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+#[test]
+fn every_truncation_is_accepted_or_explained() {
+    for end in 0..COMPLETE.len() {
+        accepted_or_explained(&COMPLETE[..end]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_text_is_accepted_or_explained(at in 0..COMPLETE.len(), bit in 0..8_u32, insert: String) {
+        let mut bytes = COMPLETE.as_bytes().to_vec();
+        bytes[at] ^= 1 << bit;
+        accepted_or_explained(&String::from_utf8_lossy(&bytes));
+        bytes.splice(at..at, insert.bytes());
+        accepted_or_explained(&String::from_utf8_lossy(&bytes));
+    }
 }
