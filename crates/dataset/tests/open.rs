@@ -86,13 +86,18 @@ fn the_names_of_mnist_are_known() {
 fn only_calibration_may_be_another_part() {
     let both = directory(&[("train.npy", npy(1.0)), ("test.npy", npy(2.0))]);
     assert_eq!(first_value(open(both.path(), Part::Calibration)), 1.0);
-    for (file, there) in [("calibration.npy", "only `calibration`"), ("x.npy", "none at all")] {
+    for (file, part, there) in [
+        ("train.npy", Part::Test, "only `train`"),
+        ("calibration.npy", Part::Train, "only `calibration`"),
+        ("calibration.npy", Part::Test, "only `calibration`"),
+        ("test.npy", Part::Train, "only `test`"),
+        ("test.npy", Part::Calibration, "only `test`"),
+        ("x.npy", Part::Train, "none at all"),
+    ] {
         let directory = directory(&[(file, npy(1.0))]);
-        for part in [Part::Train, Part::Test] {
-            let error = open(directory.path(), part).unwrap_err();
-            assert!(error.to_string().contains(&format!("no part `{part}`, {there}")), "{error}");
-            assert_eq!(error.file(), Some(&*directory.path().display().to_string()));
-        }
+        let error = open(directory.path(), part).unwrap_err();
+        assert!(error.to_string().contains(&format!("no part `{part}`, {there}")), "{error}");
+        assert_eq!(error.file(), Some(&*directory.path().display().to_string()));
     }
 }
 
