@@ -60,15 +60,6 @@ pub enum LayerConfig {
     },
 }
 
-impl LayerConfig {
-    /// The layer's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Dense { name, .. } => name,
-        }
-    }
-}
-
 impl TrainConfig {
     /// Reads a configuration file.
     ///
@@ -77,14 +68,14 @@ impl TrainConfig {
     /// If the file cannot be read, is larger than 1 MiB, or [`Self::from_toml`] refuses its text.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let read_error = |source| Error::Read { path: path.to_owned(), source };
+        let read_error = |cause| Error::Read { path: path.to_owned(), cause };
         let mut text = String::new();
         File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)).map_err(read_error)?;
         if text.len() as u64 > MAX_BYTES {
             return Err(Error::TooLarge { path: path.to_owned(), limit: MAX_BYTES });
         }
         Self::from_toml(&text).map_err(|error| match error {
-            Error::Parse { source, .. } => Error::Parse { path: Some(path.to_owned()), source },
+            Error::Parse { cause, .. } => Error::Parse { path: Some(path.to_owned()), cause },
             other => other,
         })
     }
@@ -95,8 +86,7 @@ impl TrainConfig {
     ///
     /// If the text is no TOML, has unknown or missing keys (the message shows the line and the keys there are) or unusable values.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let config: Self =
-            toml::from_str(text).map_err(|source| Error::Parse { path: None, source: Box::new(source) })?;
+        let config: Self = toml::from_str(text).map_err(|cause| Error::Parse { path: None, cause: Box::new(cause) })?;
         config.check()?;
         Ok(config)
     }

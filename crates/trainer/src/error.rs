@@ -6,16 +6,18 @@ use std::path::PathBuf;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a training could not start or had to stop.
+///
+/// Each message is complete in itself; it has no further [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration file could not be read.
-    #[error("cannot read the training configuration {}: {source}", path.display())]
+    #[error("cannot read the training configuration {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 
     /// The configuration is far larger than any real one.
@@ -28,12 +30,12 @@ pub enum Error {
     },
 
     /// The configuration is no TOML or has unknown or missing keys; the message carries line and column.
-    #[error("{}not a training configuration: {source}", in_file(path.as_ref()))]
+    #[error("{}not a training configuration: {cause}", in_file(path.as_ref()))]
     Parse {
         /// The file, if the text came from one.
         path: Option<PathBuf>,
         /// What is wrong, with the line it is on.
-        source: Box<toml::de::Error>,
+        cause: Box<toml::de::Error>,
     },
 
     /// A setting has a value the trainer cannot use.
@@ -101,7 +103,9 @@ pub enum Error {
     },
 
     /// Samples differ in shape from those the network was trained on.
-    #[error("input `{input}` has samples of shape {found:?}, but the network was trained on {expected:?}")]
+    #[error(
+        "input `{input}` has samples of shape {found:?}, but the network was trained on {expected:?}; prepare them alike"
+    )]
     SampleShape {
         /// The input.
         input: String,
@@ -135,7 +139,7 @@ pub enum Error {
     /// Samples hold NaN or infinite values.
     #[error(
         "{count} of {samples} samples of input `{input}` hold NaN or infinite values (the first is sample {first}); \
-         remove these samples or fill the gaps before training"
+         remove these samples or fill the gaps"
     )]
     NonFiniteSamples {
         /// The input.
@@ -172,7 +176,7 @@ pub enum Error {
     },
 
     /// The trained network could not be written as an ONNX model.
-    #[error("cannot express the network as an ONNX model: {0}")]
+    #[error(transparent)]
     Export(#[from] onnx_model::Error),
 }
 

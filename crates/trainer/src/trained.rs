@@ -37,10 +37,11 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// If the data set has more than one input, samples of another shape than those trained on, no labels, or a label that is
-    /// not below the width of the last layer.
+    /// If the data set has more than one input, samples of another shape than those trained on, NaN or infinite values, no
+    /// labels, or a label that is not below the width of the last layer.
     pub fn score(&self, dataset: &Dataset) -> Result<Score> {
         let samples = self.of_trained_shape(Samples::labelled(dataset)?)?;
+        samples.check_finite()?;
         let last = self.network.last();
         samples.check_labels(&last.name, last.units())?;
         let rows: Vec<usize> = (0..samples.len()).collect();

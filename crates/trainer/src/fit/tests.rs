@@ -192,6 +192,10 @@ fn unusable_data_is_refused_with_its_place() {
     let message = refusal(&config, &data(samples.clone(), &[0, 1, 0, 1]));
     assert!(message.contains("2 of 4 samples") && message.contains("sample 1"), "{message}");
 
+    let trained = fit(&config, &clouds(30)).unwrap();
+    let message = trained.accuracy(&data(samples.clone(), &[0, 1, 0, 1])).unwrap_err().to_string();
+    assert!(message.contains("2 of 4 samples"), "{message}");
+
     samples.fill(1.0);
     let input = |name: &str| Input { name: name.into(), samples: samples.clone().into_dyn() };
     let unlabelled = Dataset::new(vec![input("x")], None).unwrap();
