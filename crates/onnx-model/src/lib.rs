@@ -56,4 +56,4 @@ pub use model::{Model, NEWEST_IR_VERSION, NEWEST_OPSET};
 pub use proto::DataType;
 pub use tensor::{Tensor, TensorData};
 pub use value_info::{Dim, ValueInfo};
-pub use write_atomic::write_atomic;
+pub use write_atomic::{check_writable, write_atomic};

@@ -26,14 +26,46 @@ pub(crate) fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -
     replace(path, fill).map_err(|cause| Error::Write { path: path.to_owned(), advice: advice(path, &cause), cause })
 }
 
+/// Confirms that [`write_atomic`] could write to `path` now, before the work whose result is to go there.
+///
+/// It creates a file beside `path` and removes it again; `path` itself is left alone.
+///
+/// # Errors
+/// As for [`write_atomic`], except for what shows only with the bytes: a full disk.
+pub fn check_writable(path: impl AsRef<Path>) -> Result<(), Error> {
+    let path = path.as_ref();
+    let checked = destination(path).and_then(|destination| match destination {
+        Destination::Direct => Ok(()),
+        Destination::Replace { target, .. } => new_file_in(&directory_of(&target)).map(drop),
+    });
+    checked.map_err(|cause| Error::Write { path: path.to_owned(), advice: advice(path, &cause), cause })
+}
+
+/// How to write to a path.
+enum Destination {
+    /// Straight into what is no regular file.
+    Direct,
+    /// Into a new file that takes the name `target` in the end, and the permissions of the file that was there.
+    Replace { target: PathBuf, permissions: Option<fs::Permissions> },
+}
+
+fn destination(path: &Path) -> io::Result<Destination> {
+    match fs::metadata(path) {
+        Ok(old) if old.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(old) if !old.is_file() || names_open_file(path) => Ok(Destination::Direct),
+        Ok(old) if old.permissions().readonly() => Err(ErrorKind::PermissionDenied.into()),
+        Ok(old) => Ok(Destination::Replace { target: fs::canonicalize(path)?, permissions: Some(old.permissions()) }),
+        Err(_) if path.as_os_str().is_empty() => Err(ErrorKind::InvalidFilename.into()),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            Ok(Destination::Replace { target: path.to_owned(), permissions: None })
+        }
+        Err(e) => Err(e),
+    }
+}
+
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let (target, permissions) = match fs::metadata(path) {
-        Ok(old) if old.is_dir() => return Err(ErrorKind::IsADirectory.into()),
-        Ok(old) if !old.is_file() || names_open_file(path) => return write_directly(path, fill),
-        Ok(old) if old.permissions().readonly() => return Err(ErrorKind::PermissionDenied.into()),
-        Ok(old) => (fs::canonicalize(path)?, Some(old.permissions())),
-        Err(e) if e.kind() == ErrorKind::NotFound => (path.to_owned(), None),
-        Err(e) => return Err(e),
+    let Destination::Replace { target, permissions } = destination(path)? else {
+        return write_directly(path, fill);
     };
     let directory = directory_of(&target);
 
@@ -88,6 +120,7 @@ fn advice(path: &Path, cause: &io::Error) -> String {
     match cause.kind() {
         ErrorKind::NotFound => format!("the directory {directory} does not exist, create it first"),
         ErrorKind::NotADirectory => format!("{directory} is not a directory, choose another path"),
+        ErrorKind::InvalidFilename => "it is not a valid file name, choose another".to_owned(),
         ErrorKind::IsADirectory => "it is a directory, add a file name".to_owned(),
         ErrorKind::PermissionDenied => {
             format!(

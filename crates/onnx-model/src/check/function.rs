@@ -37,7 +37,7 @@ fn check_function(function: &FunctionProto) -> Result<(), Error> {
     for input in &function.input {
         scope.add_input(input)?;
     }
-    check_nodes(&function.node, &mut scope)?;
+    check_nodes(&mut scope)?;
     match function.output.iter().find(|output| !scope.contains(output)) {
         None => Ok(()),
         Some(missing) => Err(scope.problem(format!("its output \"{missing}\" is produced by no node"))),

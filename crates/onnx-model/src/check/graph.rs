@@ -19,6 +19,8 @@ pub(super) struct Scope<'g> {
     outer: Option<&'g Scope<'g>>,
     /// Name of the graph or function.
     owner: &'g str,
+    /// Its nodes.
+    nodes: &'g [NodeProto],
     names: HashMap<&'g str, Source<'g>>,
     /// How many graphs are around it.
     depth: usize,
@@ -48,11 +50,24 @@ impl<'g> Scope<'g> {
     /// What a model's graphs are in: no names yet.
     pub(super) fn of_model(imports: &'g [OperatorSetIdProto]) -> Self {
         let has_default_opset = imports.iter().any(|import| is_default_domain(import.domain()));
-        Scope { outer: None, owner: "", names: HashMap::new(), depth: 0, in_function: false, has_default_opset }
+        Scope {
+            outer: None,
+            owner: "",
+            nodes: &[],
+            names: HashMap::new(),
+            depth: 0,
+            in_function: false,
+            has_default_opset,
+        }
     }
 
     pub(super) fn of_function(function: &'g FunctionProto) -> Self {
-        Scope { owner: function.name(), in_function: true, ..Scope::of_model(&function.opset_import) }
+        Scope {
+            owner: function.name(),
+            nodes: &function.node,
+            in_function: true,
+            ..Scope::of_model(&function.opset_import)
+        }
     }
 
     pub(super) fn add_input(&mut self, name: &'g str) -> Result<(), Error> {
@@ -96,6 +111,7 @@ pub(super) fn check_graph<'g>(graph: &'g GraphProto, outer: &'g Scope<'g>) -> Re
     let mut scope = Scope {
         outer: Some(outer),
         owner: graph.name(),
+        nodes: &graph.node,
         names: HashMap::new(),
         depth: outer.depth + 1,
         in_function: outer.in_function,
@@ -118,16 +134,16 @@ pub(super) fn check_graph<'g>(graph: &'g GraphProto, outer: &'g Scope<'g>) -> Re
         check_sparse(sparse)?;
         scope.add(sparse.values.as_ref().map_or("", |values| values.name()), Source::Initializer)?;
     }
-    check_nodes(&graph.node, &mut scope)?;
+    check_nodes(&mut scope)?;
     match graph.output.iter().find(|output| !scope.contains(output.name())) {
         None => Ok(scope),
         Some(missing) => Err(scope.problem(format!("its output \"{}\" is produced by no node", missing.name()))),
     }
 }
 
-/// Checks `nodes` in their order, adding their outputs to `scope`.
-pub(super) fn check_nodes<'g>(nodes: &'g [NodeProto], scope: &mut Scope<'g>) -> Result<(), Error> {
-    for node in nodes {
+/// Checks the nodes of `scope` in their order, adding their outputs to its names.
+pub(super) fn check_nodes(scope: &mut Scope) -> Result<(), Error> {
+    for node in scope.nodes {
         if node.op_type().is_empty() {
             return Err(Error::Node { node: describe(node), problem: "it has no op_type".to_owned() });
         }
@@ -140,7 +156,7 @@ pub(super) fn check_nodes<'g>(nodes: &'g [NodeProto], scope: &mut Scope<'g>) -> 
         check_attributes(node, scope.in_function)?;
         for input in node.input.iter().filter(|name| !name.is_empty()) {
             if !scope.contains(input) {
-                return Err(missing_input(nodes, node, input));
+                return Err(missing_input(scope, node, input));
             }
         }
         subgraphs(node).try_for_each(|subgraph| check_graph(subgraph, scope).map(drop))?;
@@ -151,14 +167,18 @@ pub(super) fn check_nodes<'g>(nodes: &'g [NodeProto], scope: &mut Scope<'g>) -> 
     Ok(())
 }
 
-/// Why `input` of `node` is not there yet.
-fn missing_input(nodes: &[NodeProto], node: &NodeProto, input: &str) -> Error {
-    if !nodes.iter().any(|other| other.output.iter().any(|output| output == input)) {
-        let problem = format!("its input \"{input}\" is no input or initializer of the graph and produced by no node");
-        return Error::Node { node: describe(node), problem };
+/// Why `input` of `node`, which is in the innermost graph of `scope`, is not there yet.
+fn missing_input(scope: &Scope, node: &NodeProto, input: &str) -> Error {
+    let mut around = Some(scope);
+    while let Some(scope) = around {
+        if scope.nodes.iter().any(|other| other.output.iter().any(|output| output == input)) {
+            return match topological_order(scope.nodes) {
+                Err(cycle) => cycle,
+                Ok(_) => Error::Unsorted { node: describe(node), input: input.to_owned() },
+            };
+        }
+        around = scope.outer;
     }
-    match topological_order(nodes) {
-        Err(cycle) => cycle,
-        Ok(_) => Error::Unsorted { node: describe(node), input: input.to_owned() },
-    }
+    let problem = format!("its input \"{input}\" is no input or initializer of the graph and produced by no node");
+    Error::Node { node: describe(node), problem }
 }
