@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::error::{Error, read_file};
+use crate::error::Error;
+use crate::read_file::read_file;
 use crate::statistics::{StoredStatistics, TensorStatistics};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -19,7 +20,7 @@ const SIZE_LIMIT: u64 = 1 << 30;
 ///
 /// A calibration has at least one sample, no two tensors of one name, and a finite value in every tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StoredCalibration")]
 pub struct Calibration {
     format_version: u64,
     tool_version: String,
@@ -54,6 +55,31 @@ pub enum TensorKind {
     Bias,
     /// Data that depends on the sample.
     Activation,
+}
+
+/// A [`Calibration`] as read, before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCalibration {
+    format_version: u64,
+    tool_version: String,
+    model_digest: String,
+    samples: u64,
+    tensors: Vec<TensorRecord>,
+}
+
+impl TryFrom<StoredCalibration> for Calibration {
+    type Error = String;
+
+    fn try_from(stored: StoredCalibration) -> Result<Self, String> {
+        let StoredCalibration { format_version, tool_version, model_digest, samples, tensors } = stored;
+        if format_version != FORMAT_VERSION {
+            return Err(format!("format version {format_version} is not {FORMAT_VERSION}"));
+        }
+        let calibration = Self { format_version, tool_version, model_digest, samples, tensors };
+        calibration.check().map_err(|error| error.to_string())?;
+        Ok(calibration)
+    }
 }
 
 /// A [`TensorRecord`] as read, so that an inconsistency is reported with the tensor's name.
@@ -150,19 +176,14 @@ impl Calibration {
     /// the tensor, for anything else that is not a consistent calibration: unknown or missing fields, counts that do
     /// not add up, bins out of order, what [`Self::new`] refuses.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
-        let invalid = |reason| Error::InvalidCalibration { file: file.to_owned(), reason };
-        let parsed = serde_json::from_slice::<Self>(bytes);
-        // Another version may well have other fields: its number explains more than the first unknown one.
-        let version = match &parsed {
-            Ok(calibration) => Some(calibration.format_version),
-            Err(_) => version(bytes),
-        };
-        if let Some(found) = version.filter(|&version| version != FORMAT_VERSION) {
-            return Err(Error::CalibrationVersion { file: file.to_owned(), found, expected: FORMAT_VERSION });
-        }
-        let calibration = parsed.map_err(|error| invalid(error.to_string()))?;
-        calibration.check().map_err(|error| invalid(error.to_string()))?;
-        Ok(calibration)
+        serde_json::from_slice(bytes).map_err(|error| {
+            let file = file.to_owned();
+            // Another version may well have other fields: its number explains more than the first unknown one.
+            match version(bytes).filter(|&version| version != FORMAT_VERSION) {
+                Some(found) => Error::CalibrationVersion { file, found, expected: FORMAT_VERSION },
+                None => Error::InvalidCalibration { file, reason: error.to_string() },
+            }
+        })
     }
 
     /// The calibration file: JSON, one line, the same bytes for equal calibrations.

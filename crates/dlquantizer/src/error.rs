@@ -1,7 +1,7 @@
 //! What can go wrong between a float model and its int8 model.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Why a stage of the quantization refused.
 #[derive(Debug, thiserror::Error)]
@@ -202,19 +202,4 @@ pub enum Error {
         /// The sample, counted from 0.
         sample: usize,
     },
-}
-
-/// The bytes of a file that should not exceed `limit`, without believing what the system says of its size.
-pub(crate) fn read_file(path: &Path, limit: u64, kind: &'static str) -> Result<Vec<u8>, Error> {
-    use io::Read;
-
-    let read = |error| Error::Read { path: path.to_owned(), error };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(read)?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::TooLarge { path: path.to_owned(), limit, kind });
-    }
-    Ok(bytes)
 }

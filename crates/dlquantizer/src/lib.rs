@@ -37,6 +37,7 @@ mod float_model;
 mod layers;
 mod prepare;
 mod range;
+mod read_file;
 mod recipe;
 mod statistics;
 mod validate;

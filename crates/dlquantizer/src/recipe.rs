@@ -16,8 +16,9 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use crate::error::{Error, read_file};
+use crate::error::Error;
 use crate::range::{QuantType, RangeMethod};
+use crate::read_file::read_file;
 use globset::{Glob, GlobSet};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -223,6 +223,13 @@ fn nothing_observed_has_no_range() {
     assert_eq!((statistics.min(), statistics.max(), statistics.mean()), (None, None, None));
 }
 
+#[test]
+fn negative_zero_leaves_no_trace() {
+    for (negative, positive) in [([-0.0, -0.0], [0.0, 0.0]), ([-0.0, 1.0], [0.0, 1.0]), ([-1.0, -0.0], [-1.0, 0.0])] {
+        assert_eq!(json(&TensorStatistics::of(&negative)), json(&TensorStatistics::of(&positive)));
+    }
+}
+
 /// A NaN carries payload bits; they must not reach the file.
 #[test]
 fn nan_payloads_leave_no_trace() {
