@@ -6,16 +6,37 @@
 //! `float` every other node runs in float, so a float model is just a plan without integer steps and any tensor can be tapped.
 //!
 //! ```
-//! # use onnx_model::{proto::GraphProto, Model};
-//! # let model = int8_inference::doctest_model();
 //! use int8_inference::{Session, SessionOptions};
 //! use ndarray::array;
+//! use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo, graph::node, proto::GraphProto};
 //!
-//! let session = Session::new(&model, &SessionOptions::default())?;
-//! let x = array![[1.0f32, -1.0]].into_dyn();
-//! let y = session.run(&x.view())?;
-//! assert_eq!(y.shape(), [1, 1]);
-//! # Ok::<(), int8_inference::Error>(())
+//! // One layer y = x W with int8 weights [[2], [-3]] of scale 0.5, on an input quantized in steps of 0.25.
+//! let value = |name: &str, features| ValueInfo {
+//!     name: name.to_owned(),
+//!     element_type: DataType::Float,
+//!     shape: Some(vec![Dim::Symbolic("batch".to_owned()), Dim::Fixed(features)]),
+//! };
+//! let graph = GraphProto {
+//!     input: vec![(&value("x", 2)).into()],
+//!     output: vec![(&value("y", 1)).into()],
+//!     initializer: vec![
+//!         Tensor::f32("x_scale", &[], vec![0.25])?.to_proto(),
+//!         Tensor::u8("x_zero", &[], vec![128])?.to_proto(),
+//!         Tensor::i8("w", &[2, 1], vec![2, -3])?.to_proto(),
+//!         Tensor::f32("w_scale", &[], vec![0.5])?.to_proto(),
+//!     ],
+//!     node: vec![
+//!         node("QuantizeLinear", "", &["x", "x_scale", "x_zero"], &["x_q"]),
+//!         node("DequantizeLinear", "", &["x_q", "x_scale", "x_zero"], &["x_dq"]),
+//!         node("DequantizeLinear", "", &["w", "w_scale"], &["w_dq"]),
+//!         node("MatMul", "fc", &["x_dq", "w_dq"], &["y"]),
+//!     ],
+//!     ..GraphProto::default()
+//! };
+//! let session = Session::new(&Model::new(graph, 21), &SessionOptions::default())?;
+//! let y = session.run(&array![[1.0, -1.0], [0.3, 0.0]].into_dyn().view())?;
+//! assert_eq!(y, array![[2.5], [0.25]].into_dyn());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod binding;

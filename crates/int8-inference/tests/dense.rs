@@ -1,0 +1,302 @@
+//! Dense layers in every form the files come in, on every kernel of the machine, against a naive oracle.
+
+mod common;
+
+use common::{Builder, NaiveDense, Params};
+use int8_inference::{Isa, Session, SessionOptions, TensorValues};
+use ndarray::ArrayD;
+use onnx_model::graph::node;
+use onnx_model::{Model, Tensor};
+use proptest::prelude::*;
+
+/// How a file may say `y = x W + b`.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Gemm,
+    GemmTransposed,
+    MatMulAdd,
+    MatMulAddSwapped,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Bias {
+    Int32,
+    Float,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    form: Form,
+    bias: Bias,
+    clamp: Option<(f32, f32)>,
+    relu: bool,
+    k: usize,
+    n: usize,
+    rows: usize,
+    input: Params,
+    output: Params,
+    weights: Vec<i8>,
+    scales: Vec<f32>,
+    steps: Vec<i32>,
+    x: Vec<f32>,
+}
+
+fn params() -> impl Strategy<Value = Params> {
+    (1e-3f32..0.5, 0i32..=255, any::<bool>()).prop_map(|(scale, zero_point, signed)| Params {
+        scale,
+        zero_point: if signed { zero_point - 128 } else { zero_point },
+        signed,
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let forms =
+        prop_oneof![Just(Form::Gemm), Just(Form::GemmTransposed), Just(Form::MatMulAdd), Just(Form::MatMulAddSwapped)];
+    let biases = prop_oneof![Just(Bias::Int32), Just(Bias::Float)];
+    let clamp = prop_oneof![Just(None), Just(Some((-0.7f32, 1.3f32))), Just(Some((0.1, 0.9)))];
+    let shape = (1usize..=70, 1usize..=40, 1usize..=9, any::<bool>());
+    (forms, biases, clamp, any::<bool>(), shape, params(), params()).prop_flat_map(
+        |(form, bias, clamp, relu, (k, n, rows, per_channel), input, output)| {
+            (
+                prop::collection::vec(prop_oneof![Just(-127i8), Just(127), -127i8..=127], k * n),
+                prop::collection::vec(1e-4f32..0.01, if per_channel { n } else { 1 }),
+                prop::collection::vec(-100_000i32..=100_000, n),
+                prop::collection::vec(-8.0f32..8.0, rows * k),
+            )
+                .prop_map(move |(weights, scales, steps, x)| Case {
+                    form,
+                    bias,
+                    clamp,
+                    relu,
+                    k,
+                    n,
+                    rows,
+                    input,
+                    output,
+                    weights,
+                    scales,
+                    steps,
+                    x,
+                })
+        },
+    )
+}
+
+impl Case {
+    /// The model; its outputs are the dequantized integers and the same layer's float result.
+    fn model(&self) -> (Model, String) {
+        let mut b = Builder::default();
+        let x = b.qdq("x", self.input);
+        let transposed = matches!(self.form, Form::GemmTransposed);
+        let (shape, values, axis) = if transposed {
+            let mut turned = vec![0; self.weights.len()];
+            for i in 0..self.k {
+                for o in 0..self.n {
+                    turned[o * self.k + i] = self.weights[i * self.n + o];
+                }
+            }
+            ([self.n, self.k], turned, 0)
+        } else {
+            ([self.k, self.n], self.weights.clone(), 1)
+        };
+        let weights = b.weights(&shape, values, &self.scales, axis);
+        let bias = match self.bias {
+            Bias::Int32 => {
+                let steps = b.constant(Tensor::i32("", &[self.n], self.steps.clone()).unwrap());
+                let products: Vec<f32> = (0..self.n).map(|o| self.input.scale * self.scale(o)).collect();
+                let scale = b.float(&[self.n], products);
+                b.node(node("DequantizeLinear", "", &[&steps, &scale], &[]).with_int("axis", 0))
+            }
+            Bias::Float => {
+                let real = (0..self.n)
+                    .map(|o| (f64::from(self.steps[o]) * f64::from(self.input.scale * self.scale(o))) as f32);
+                let real = real.collect();
+                b.float(&[self.n], real)
+            }
+        };
+        let mut y = match self.form {
+            Form::Gemm => b.op("Gemm", &[&x, &weights, &bias]),
+            Form::GemmTransposed => b.node(node("Gemm", "", &[&x, &weights, &bias], &[]).with_int("transB", 1)),
+            Form::MatMulAdd => {
+                let product = b.op("MatMul", &[&x, &weights]);
+                b.op("Add", &[&product, &bias])
+            }
+            Form::MatMulAddSwapped => {
+                let product = b.op("MatMul", &[&x, &weights]);
+                b.op("Add", &[&bias, &product])
+            }
+        };
+        let float = y.clone();
+        if self.relu {
+            y = b.op("Relu", &[&y]);
+        }
+        if let Some((low, high)) = self.clamp {
+            let (low, high) = (b.float(&[], vec![low]), b.float(&[], vec![high]));
+            y = b.op("Clip", &[&y, &low, &high]);
+        }
+        let quantized = b.quantize(&y, self.output);
+        let result = b.dequantize(&quantized, self.output);
+        (b.model(&[self.k], &[&result, &float]), quantized)
+    }
+
+    fn scale(&self, channel: usize) -> f32 {
+        if self.scales.len() == 1 { self.scales[0] } else { self.scales[channel] }
+    }
+
+    fn interval(&self) -> (f32, f32) {
+        let mut interval = (f32::NEG_INFINITY, f32::INFINITY);
+        if self.relu {
+            interval.0 = 0.0;
+        }
+        if let Some((low, high)) = self.clamp {
+            interval = (interval.0.max(low), interval.1.min(high));
+        }
+        interval
+    }
+}
+
+/// A bias in float is rounded to accumulator steps; near a tie the two roundings may differ by one step.
+fn steps_of(case: &Case) -> Vec<i32> {
+    match case.bias {
+        Bias::Int32 => case.steps.clone(),
+        Bias::Float => (0..case.n)
+            .map(|o| {
+                let scale = case.input.scale * case.scale(o);
+                let real = (f64::from(case.steps[o]) * f64::from(scale)) as f32;
+                (f64::from(real) / f64::from(scale)).round_ties_even() as i32
+            })
+            .collect(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn every_form_equals_the_definition_on_every_kernel(case in case()) {
+        let (model, tap) = case.model();
+        let bias = steps_of(&case);
+        let naive = NaiveDense { weights: &case.weights, scales: &case.scales, bias: &bias, input: case.input };
+        let rows: Vec<Vec<i32>> =
+            case.x.chunks(case.k).map(|row| row.iter().map(|&x| case.input.quantize(x)).collect()).collect();
+        let integers: Vec<i32> =
+            rows.iter().flat_map(|row| naive.quantized(row, case.output, case.interval())).collect();
+        let floats: Vec<f32> = rows.iter().flat_map(|row| naive.float(row)).collect();
+        let x = ArrayD::from_shape_vec(vec![case.rows, case.k], case.x.clone()).unwrap();
+        for kernel in kernels::available() {
+            let options = SessionOptions { taps: vec![tap.clone()], threads: Some(1), isa: Some(kernel.isa()) };
+            let session = Session::new(&model, &options).unwrap();
+            let results = session.run_named(&[("x", x.view())]).unwrap();
+            let real: Vec<f32> = integers.iter().map(|&q| case.output.dequantize(q)).collect();
+            prop_assert_eq!(flat(&results[0].values), real);
+            prop_assert_eq!(flat(&results[1].values), floats.clone());
+            let tapped: Vec<i32> = match &results[2].values {
+                TensorValues::U8(array) => array.iter().map(|&q| i32::from(q)).collect(),
+                TensorValues::I8(array) => array.iter().map(|&q| i32::from(q)).collect(),
+                other => panic!("{other:?}"),
+            };
+            prop_assert_eq!(&tapped, &integers, "{:?}", kernel.isa());
+        }
+    }
+}
+
+fn flat(values: &TensorValues) -> Vec<f32> {
+    match values {
+        TensorValues::F32(array) => array.iter().copied().collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two layers with ReLU between, wide enough to be split over threads.
+fn network() -> Model {
+    let mut b = Builder::default();
+    let mut state = 1u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as i8
+    };
+    let x = b.qdq("x", Params::u8(0.02, 128));
+    let first = b.weights(&[300, 256], (0..300 * 256).map(|_| random().max(-127)).collect(), &[0.01], 1);
+    let hidden = b.op("MatMul", &[&x, &first]);
+    let hidden = b.op("Relu", &[&hidden]);
+    let hidden = b.qdq(&hidden, Params::u8(0.2, 0));
+    let second = b.weights(&[256, 11], (0..256 * 11).map(|_| random().max(-127)).collect(), &[0.01], 1);
+    let y = b.op("MatMul", &[&hidden, &second]);
+    b.model(&[300], &[&y])
+}
+
+#[test]
+fn batch_size_threads_and_kernel_change_no_bit() {
+    let model = network();
+    let rows = 517;
+    let x: Vec<f32> = (0..rows * 300).map(|i| ((i * 7919) % 1000) as f32 / 200.0 - 2.5).collect();
+    let mut expected: Option<Vec<f32>> = None;
+    for isa in kernels::available().map(|kernel| kernel.isa()) {
+        for threads in [1, 2, 3] {
+            let options = SessionOptions { threads: Some(threads), isa: Some(isa), ..SessionOptions::default() };
+            let session = Session::new(&model, &options).unwrap();
+            for batch in [1, 3, 128, 129, rows] {
+                let mut y = vec![0.0; rows * 11];
+                for (x, y) in x.chunks(batch * 300).zip(y.chunks_mut(batch * 11)) {
+                    session.run_into(x, y, x.len() / 300).unwrap();
+                }
+                assert_eq!(
+                    expected.get_or_insert_with(|| y.clone()),
+                    &y,
+                    "{isa} {threads} threads, batches of {batch}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn one_session_serves_many_threads() {
+    let session = Session::new(&network(), &SessionOptions::default()).unwrap();
+    let x: Vec<f32> = (0..64 * 300).map(|i| (i % 251) as f32 / 50.0 - 2.5).collect();
+    let mut expected = vec![0.0; 64 * 11];
+    session.run_into(&x, &mut expected, 64).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let mut y = vec![0.0; 64 * 11];
+                    session.run_into(&x, &mut y, 64).unwrap();
+                    assert_eq!(y, expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_layer_that_could_overflow_int32_is_refused_by_name() {
+    let mut b = Builder::default();
+    let k = 70_000;
+    let x = b.qdq("x", Params::u8(1.0, 0));
+    let weights = b.weights(&[k, 1], vec![127; k], &[1.0], 1);
+    let y = b.op("MatMul", &[&x, &weights]);
+    let error = Session::new(&b.model(&[k], &[&y]), &SessionOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("MatMul node") && error.contains("outside int32"), "{error}");
+}
+
+#[test]
+fn unsigned_weights_with_a_zero_point_are_shifted() {
+    let mut b = Builder::default();
+    let x = b.qdq("x", Params::u8(1.0, 0));
+    let values = b.constant(Tensor::u8("", &[2, 2], vec![128, 130, 100, 255]).unwrap());
+    let scale = b.float(&[], vec![1.0]);
+    let zero = b.constant(Tensor::u8("", &[], vec![128]).unwrap());
+    let weights = b.op("DequantizeLinear", &[&values, &scale, &zero]);
+    let y = b.op("MatMul", &[&x, &weights]);
+    let session = Session::new(&b.model(&[2], &[&y]), &SessionOptions::default()).unwrap();
+    let y = session.run(&ndarray::array![[3.0f32, 2.0]].into_dyn().view()).unwrap();
+    assert_eq!(y, ndarray::array![[-56.0f32, 260.0]].into_dyn());
+}
+
+#[test]
+fn isa_names_parse() {
+    for isa in Isa::ALL {
+        assert_eq!(isa.to_string().parse::<Isa>().unwrap(), isa);
+    }
+}
