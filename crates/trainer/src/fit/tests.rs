@@ -1,5 +1,6 @@
 use dataset::{Dataset, Input, Labels};
 use ndarray::{Array2, ArrayD, array};
+use rand::Rng;
 
 use super::*;
 use crate::config::LayerConfig;
@@ -80,6 +81,26 @@ fn the_seed_decides_every_bit() {
     };
     assert_eq!(trained(5), trained(5));
     assert_ne!(trained(5), trained(6));
+}
+
+#[test]
+fn every_epoch_has_its_own_order_of_the_same_samples() {
+    // At this rate nothing is learnt, so a loss tells which samples were in the batch.
+    let config = TrainConfig { epochs: 3, ..config(Optimizer::sgd(1e-30, 0.0)) };
+    let mut losses = Vec::new();
+    Trainer::new(config).unwrap().fit(&clouds(40), |progress| losses.push(progress.training.loss)).unwrap();
+    let [first, second, third] = [0, 1, 2].map(|epoch| &losses[epoch * 5..][..5]);
+    assert!(first[0] != second[0] && second[0] != third[0] && third[0] != first[0]);
+    for whole in [second[4], third[4]] {
+        assert!((whole - first[4]).abs() < 1e-6 * first[4]);
+    }
+}
+
+#[test]
+fn each_use_of_the_seed_draws_different_numbers() {
+    let trainer = Trainer::new(config(Optimizer::adam(0.01))).unwrap();
+    let [weights, order, split] = [WEIGHTS, ORDER, SPLIT].map(|stream| trainer.generator(stream).next_u64());
+    assert!(weights != order && order != split && split != weights);
 }
 
 #[test]
