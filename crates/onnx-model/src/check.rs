@@ -3,7 +3,7 @@
 mod attribute;
 mod function;
 mod graph;
-mod tensors;
+mod sparse_tensor;
 mod types;
 
 use std::collections::HashMap;

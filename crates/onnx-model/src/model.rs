@@ -12,9 +12,10 @@ pub const NEWEST_IR_VERSION: i64 = 14;
 /// Newest version of the default operator set this crate knows.
 pub const NEWEST_OPSET: i64 = 28;
 
-/// The first opset of each IR version above 3: the IR version an opset's new types and messages need (`docs/Versioning.md` of ONNX).
-const FIRST_OPSET_OF_IR: [(i64, i64); 11] =
-    [(9, 4), (10, 5), (11, 6), (12, 7), (15, 8), (19, 9), (21, 10), (23, 11), (24, 12), (25, 13), (28, 14)];
+/// The first opset of each IR version above 4: the IR version an opset's new types and messages need (`docs/Versioning.md` of ONNX).
+/// Below 4, initializers would have to be inputs as well.
+const FIRST_OPSET_OF_IR: [(i64, i64); 10] =
+    [(10, 5), (11, 6), (12, 7), (15, 8), (19, 9), (21, 10), (23, 11), (24, 12), (25, 13), (28, 14)];
 
 /// An ONNX model in memory.
 ///
@@ -138,7 +139,7 @@ pub(crate) fn is_default_domain(domain: &str) -> bool {
 }
 
 fn ir_version_of(opset: i64) -> i64 {
-    FIRST_OPSET_OF_IR.iter().rev().find(|(first, _)| opset >= *first).map_or(3, |(_, ir_version)| *ir_version)
+    FIRST_OPSET_OF_IR.iter().rev().find(|(first, _)| opset >= *first).map_or(4, |(_, ir_version)| *ir_version)
 }
 
 #[cfg(test)]

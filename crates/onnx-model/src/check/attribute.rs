@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::tensors::check_sparse;
+use super::sparse_tensor::check_sparse;
 use super::types::check_type;
 use crate::Error;
 use crate::graph::{attribute_type, describe, used_fields};
@@ -33,8 +33,8 @@ pub(super) fn check_attribute(attribute: &AttributeProto, in_function: bool) -> 
     let declared = attribute_type(attribute);
     let mut used = used_fields(attribute);
     let first = used.next();
-    if let Some(second) = first.and_then(|_| used.next()) {
-        return Err(format!("holds more than one value, {} and {second}", declared));
+    if let (Some(first), Some(second)) = (first, used.next()) {
+        return Err(format!("holds more than one value, {first} and {second}"));
     }
     if !attribute.ref_attr_name().is_empty() {
         return match (in_function, first) {

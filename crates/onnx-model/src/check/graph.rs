@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use super::MAX_GRAPH_DEPTH;
 use super::attribute::check_attributes;
-use super::tensors::check_sparse;
+use super::sparse_tensor::check_sparse;
 use super::types::check_value;
 use crate::Error;
 use crate::graph::{describe, subgraphs, topological_order};

@@ -38,11 +38,15 @@ fn branch(condition: &str, body: GraphProto, output: &str) -> NodeProto {
 
 #[test]
 fn the_index_knows_who_produces_and_who_reads() {
-    // The branch reads `a` and `w` from outside; `x` inside is its own.
-    let body =
-        graph(&["x"], &[], vec![node("Mul", "", &["a", "w"], &["m"]), node("Add", "", &["m", "x"], &["s"])], &["s"]);
-    let graph = graph(
+    // The branch reads `a` and `w` from outside and gives `v` of outside back; `x` inside is its own.
+    let body = graph(
         &["x"],
+        &[],
+        vec![node("Mul", "", &["a", "w"], &["m"]), node("Add", "", &["m", "x"], &["s"])],
+        &["s", "v"],
+    );
+    let graph = graph(
+        &["x", "v"],
         &["w"],
         vec![node("Relu", "r", &["x"], &["a"]), branch("a", body, "y"), node("Add", "", &["a", "a"], &["z"])],
         &["y", "x"],
@@ -52,6 +56,7 @@ fn the_index_knows_who_produces_and_who_reads() {
     assert_eq!(index.consumers("a"), [1, 2]);
     assert_eq!(index.consumers("x"), [0]);
     assert_eq!(index.consumers("w"), [1]);
+    assert_eq!(index.consumers("v"), [1]);
     assert_eq!(index.consumers("z"), []);
     assert_eq!(index.initializer("w").map(|tensor| tensor.name()), Some("w"));
     assert!(index.initializer("a").is_none());

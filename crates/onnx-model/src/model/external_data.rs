@@ -20,20 +20,14 @@ const ALWAYS_ALLOWED: u64 = 1 << 20;
 
 /// Loads into `raw_data` whatever tensors of the model at `path` keep in other files.
 pub(super) fn load(model: &mut ModelProto, path: &Path) -> Result<(), Error> {
-    let mut loader = Loader { directory: directory_of(path), files: HashMap::new() };
+    let mut loader = Loader { directory: directory_of(path), loaded: HashMap::new() };
     for_each_tensor(model, &mut |tensor| loader.load(tensor))
 }
 
 struct Loader {
     directory: PathBuf,
-    /// By location, as the tensors name it.
-    files: HashMap<String, DataFile>,
-}
-
-struct DataFile {
-    file: File,
-    len: u64,
-    loaded: u64,
+    /// Bytes loaded from each file so far, by its real path.
+    loaded: HashMap<PathBuf, u64>,
 }
 
 impl Loader {
@@ -66,19 +60,18 @@ impl Loader {
             return Err(problem(format!("gives it {length} bytes, its type and shape need {bytes}")));
         }
 
-        if !self.files.contains_key(location) {
-            let file = open_below(&self.directory, location).map_err(problem)?;
-            self.files.insert(location.to_owned(), file);
-        }
-        let Some(data) = self.files.get_mut(location) else { return Ok(()) };
-        let len = data.len;
+        let path = find_below(&self.directory, location).map_err(problem)?;
+        let unreadable = |e| problem(format!("cannot be read: {e}"));
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let len = file.metadata().map_err(unreadable)?.len();
         if offset.checked_add(bytes as u64).is_none_or(|end| end > len) {
             return Err(problem(format!(
                 "has {len} bytes, the tensor's are the {bytes} from {offset} on; the file is truncated or another model's"
             )));
         }
-        data.loaded = data.loaded.saturating_add(bytes as u64);
-        if data.loaded > len.saturating_mul(MAX_SHARING).saturating_add(ALWAYS_ALLOWED) {
+        let loaded = self.loaded.entry(path).or_default();
+        *loaded = loaded.saturating_add(bytes as u64);
+        if *loaded > len.saturating_mul(MAX_SHARING).saturating_add(ALWAYS_ALLOWED) {
             return Err(problem(format!(
                 "has {len} bytes, but the tensors in it add up to more than {MAX_SHARING} times as much"
             )));
@@ -86,10 +79,8 @@ impl Loader {
         let mut raw = Vec::new();
         raw.try_reserve_exact(bytes)
             .map_err(|_| problem(format!("needs {bytes} bytes of memory, more than there are")))?;
-        let file = &mut data.file;
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.take(bytes as u64).read_to_end(&mut raw))
-            .map_err(|e| problem(format!("cannot be read: {e}")))?;
+        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+        file.take(bytes as u64).read_to_end(&mut raw).map_err(unreadable)?;
 
         tensor.raw_data = Some(raw);
         tensor.data_location = None;
@@ -98,8 +89,8 @@ impl Loader {
     }
 }
 
-/// Opens the file `location` in `directory` or below; the error says what is wrong with it.
-fn open_below(directory: &Path, location: &str) -> Result<DataFile, String> {
+/// The real path of the regular file `location` in `directory` or below; the error says what is wrong with it.
+fn find_below(directory: &Path, location: &str) -> Result<PathBuf, String> {
     let relative = Path::new(location);
     let is_inside = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if location.is_empty() || !is_inside {
@@ -122,9 +113,7 @@ fn open_below(directory: &Path, location: &str) -> Result<DataFile, String> {
     if !fs::metadata(&real).map_err(unreadable)?.is_file() {
         return Err(format!("is not a regular file at {}", real.display()));
     }
-    let file = File::open(&real).map_err(unreadable)?;
-    let len = file.metadata().map_err(unreadable)?.len();
-    Ok(DataFile { file, len, loaded: 0 })
+    Ok(real)
 }
 
 type Visit<'v> = dyn FnMut(&mut TensorProto) -> Result<(), Error> + 'v;

@@ -106,3 +106,19 @@ fn devices_are_written_directly() {
     assert!(error.to_string().contains("/dev/full: the disk is full"), "{error}");
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
+
+#[test]
+fn a_check_changes_nothing_and_refuses_what_writing_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.bin");
+    check_writable(&path).unwrap();
+    assert!(names_in(directory.path()).is_empty());
+    write_atomic(&path, b"old").unwrap();
+    check_writable(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(names_in(directory.path()), ["a.bin"]);
+    for bad in [directory.path().to_owned(), directory.path().join("missing/a.bin"), path.join("a.bin")] {
+        let written = write_atomic(&bad, b"").unwrap_err();
+        assert_eq!(check_writable(&bad).unwrap_err().to_string(), written.to_string());
+    }
+}
