@@ -67,6 +67,9 @@ impl Recipe {
         let params = placement::activations(&raised, &chosen, self, calibration)?;
         let (graph, layers) = graph::quantized(&raised, &chosen, &params)?;
         let mut emitted = raised.with_graph(graph).with_producer("quantize", env!("CARGO_PKG_VERSION"));
+        for entry in &raised.proto().metadata_props {
+            emitted.set_metadata(entry.key(), entry.value());
+        }
         for (key, value) in [
             (RECIPE_KEY, self.to_toml()),
             (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),

@@ -2,19 +2,14 @@
 
 use std::path::Path;
 
-use dataset::{Dataset, Normalization};
+use dataset::Dataset;
 use int8_inference::{Session, SessionOptions};
+use onnx_model::Model;
 use onnx_model::graph::GraphIndex;
-use onnx_model::{Dim, Model};
 
 use crate::layers::{self, Layer};
 use crate::prepare::prepare;
-use crate::{Error, calibration_tensors};
-
-/// Metadata key of the mean that inference subtracts from raw samples: one number, or one per feature, separated by commas.
-pub const INPUT_MEAN_KEY: &str = "quantize.input_mean";
-/// Metadata key of the standard deviation that inference divides by, in the form of [`INPUT_MEAN_KEY`].
-pub const INPUT_STD_KEY: &str = "quantize.input_std";
+use crate::{Error, adapt, calibration_tensors};
 
 /// A float network, as given and prepared for quantization.
 ///
@@ -90,40 +85,12 @@ impl FloatModel {
         Ok(Session::new(&self.network, options)?)
     }
 
-    /// The data in the form the model takes: normalised by the mean and deviation in the model's metadata, if it has any, and each
-    /// sample in the declared shape, if the number of values agrees.
+    /// The data in the form the model takes, as [`adapt`](crate::adapt) does for any model.
     ///
     /// # Errors
     ///
-    /// When the data lacks one of the model's inputs, a sample has another number of values, or the metadata is not numbers.
-    pub fn adapt(&self, mut data: Dataset) -> Result<Dataset, Error> {
-        if let Some(normalization) = self.normalization()? {
-            data = data.normalize(&normalization)?;
-        }
-        for input in self.network.inputs() {
-            let shape: Option<Vec<usize>> =
-                input.shape.as_deref().and_then(|shape| shape.split_first()).and_then(|(_, rest)| {
-                    rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Some(*size) } else { None }).collect()
-                });
-            match shape {
-                Some(shape) => data = data.shape_samples(&input.name, &shape)?,
-                None => drop(data.input(&input.name)?),
-            }
-        }
-        Ok(data)
-    }
-
-    fn normalization(&self) -> Result<Option<Normalization>, Error> {
-        let numbers = |key: &'static str| -> Result<Option<Vec<f32>>, Error> {
-            let Some(text) = self.network.metadata(key) else { return Ok(None) };
-            let parsed: Result<Vec<f32>, _> = text.split(',').map(|number| number.trim().parse()).collect();
-            parsed.map(Some).map_err(|_| Error::Metadata { key, value: text.to_owned() })
-        };
-        match (numbers(INPUT_MEAN_KEY)?, numbers(INPUT_STD_KEY)?) {
-            (None, None) => Ok(None),
-            (mean, std) => {
-                Ok(Some(Normalization::new(mean.unwrap_or_else(|| vec![0.0]), std.unwrap_or_else(|| vec![1.0]))?))
-            }
-        }
+    /// As [`adapt`](crate::adapt).
+    pub fn adapt(&self, data: Dataset) -> Result<Dataset, Error> {
+        adapt(&self.network, data)
     }
 }

@@ -14,13 +14,13 @@
 //! # let int8_path = directory.path().join("model.int8.onnx");
 //! # let model_path = format!("{data}/mlp.onnx");
 //! let model = FloatModel::open(model_path)?;
-//! let samples = model.adapt(Dataset::open(data, &OpenOptions::new().part(Part::Calibration))?)?;
+//! let samples = model.adapt(Dataset::open(data, &OpenOptions::new(Part::Calibration))?)?;
 //! let calibration = Calibrator::new(&model)?.run(samples.batches(32))?; // ranges of weights, biases, activations
 //! let int8 = Recipe::default().emit(&model, &calibration)?;
 //! int8.save(&int8_path)?;
 //!
 //! let session = Session::open(&int8_path)?; // needs int8-inference alone
-//! let test = model.adapt(Dataset::open(data, &OpenOptions::new().part(Part::Test))?.take(200)?)?;
+//! let test = model.adapt(Dataset::open(data, &OpenOptions::new(Part::Test))?.take(200)?)?;
 //! let y = session.run(&test.inputs()[0].samples.view())?;
 //! assert_eq!(y.shape(), [200, 10]);
 //! let validation = Validation::compare(&model, &session, &test, Metric::Top1)?;
@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adapt;
 mod calibration;
 mod calibration_tensors;
 mod calibrator;
@@ -42,11 +43,12 @@ mod recipe;
 mod statistics;
 mod validate;
 
+pub use adapt::{INPUT_MEAN_KEY, INPUT_STD_KEY, adapt};
 pub use calibration::{Calibration, FORMAT_VERSION, TensorKind, TensorRecord};
 pub use calibrator::Calibrator;
 pub use emit::{CALIBRATION_KEY, EmittedLayer, Int8Model, MODEL_KEY, RECIPE_KEY, VERSION_KEY};
 pub use error::Error;
-pub use float_model::{FloatModel, INPUT_MEAN_KEY, INPUT_STD_KEY};
+pub use float_model::FloatModel;
 pub use layers::Layer;
 pub use range::{MIN_SCALE, QuantParams, QuantType, Range, RangeMethod};
 pub use recipe::{Granularity, LayerChoice, LayerRecipe, Precision, Recipe};
