@@ -1,0 +1,47 @@
+//! The commands: each a file with its arguments, the work, and a report that prints itself.
+
+mod bench;
+mod calibrate;
+mod demo;
+mod doctor;
+mod emit;
+mod inspect;
+mod prepare;
+mod run;
+mod train;
+mod validate;
+
+use crate::console::Console;
+
+/// What the first argument names.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    Train(train::Args),
+    Prepare(prepare::Args),
+    Calibrate(calibrate::Args),
+    Emit(emit::Args),
+    Validate(validate::Args),
+    Run(run::Args),
+    Bench(bench::Args),
+    Inspect(inspect::Args),
+    Doctor(doctor::Args),
+    Demo(demo::Args),
+}
+
+impl Command {
+    /// Runs the command and shows its report; `false` when a gate failed.
+    pub(crate) fn run(&self, console: &Console) -> anyhow::Result<bool> {
+        match self {
+            Self::Train(args) => console.finish(&train::run(args)?),
+            Self::Prepare(args) => console.finish(&prepare::run(args)?),
+            Self::Calibrate(args) => console.finish(&calibrate::run(args)?),
+            Self::Emit(args) => console.finish(&emit::run(args)?),
+            Self::Validate(args) => console.finish(&validate::run(args)?),
+            Self::Run(args) => console.finish(&run::run(args)?),
+            Self::Bench(args) => console.finish(&bench::run(args)?),
+            Self::Inspect(args) => console.finish(&inspect::run(args)?),
+            Self::Doctor(args) => console.finish(&doctor::run(args)?),
+            Self::Demo(args) => console.finish(&demo::run(args, console)?),
+        }
+    }
+}

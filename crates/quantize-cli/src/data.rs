@@ -1,0 +1,98 @@
+//! The flags of every command that reads samples.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dataset::{Dataset, OpenOptions, Part, Problem, Scale};
+use onnx_model::Model;
+
+use crate::files::InFile;
+
+/// Which samples to read, and how.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DataArgs {
+    /// Samples: a .npz, .npy, .csv or IDX (.gz) file, or a directory with the parts train, calibration and test.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+/// How samples are read.
+#[derive(clap::Args)]
+pub(crate) struct ReadingArgs {
+    /// CSV column or npz array with the labels [default: the last column, `y`].
+    #[arg(long, value_name = "NAME", conflicts_with = "no_labels")]
+    label_column: Option<String>,
+    /// Reads no labels: every CSV column is a feature.
+    #[arg(long)]
+    no_labels: bool,
+    /// Multiplies every value, by a number or a quotient such as 1/255.
+    #[arg(long, value_name = "FACTOR")]
+    scale: Option<Scale>,
+    /// Takes the first N samples only.
+    #[arg(long, value_name = "N")]
+    samples: Option<NonZeroUsize>,
+    /// Part of a data directory: train, calibration or test [default: train to train; calibration, or else train, to calibrate; test
+    /// otherwise].
+    #[arg(long, value_name = "PART")]
+    part: Option<Part>,
+}
+
+impl DataArgs {
+    /// Reads the samples, of `part` where the user names none.
+    pub(crate) fn open(&self, part: Part) -> Result<Dataset> {
+        self.reading.open(&self.data, part)
+    }
+
+    /// Reads the samples in the form that `model`, of the file `model_path`, takes.
+    pub(crate) fn open_for(&self, model: &Model, model_path: &Path, part: Part) -> Result<Dataset> {
+        self.reading.open_for(&self.data, model, model_path, part)
+    }
+
+    /// Reads all test samples of a directory that has such a part and is not read as that already.
+    pub(crate) fn open_held_out(&self) -> Result<Option<Dataset>> {
+        if self.reading.part == Some(Part::Test) || !self.data.is_dir() {
+            return Ok(None);
+        }
+        match Dataset::open(&self.data, &self.reading.options(Part::Test)) {
+            Ok(data) => Ok(Some(data)),
+            Err(error) if matches!(error.problem(), Problem::Part(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl ReadingArgs {
+    /// Reads the samples at `path` in the form that `model`, of the file `model_path`, takes.
+    pub(crate) fn open_for(&self, path: &Path, model: &Model, model_path: &Path, part: Part) -> Result<Dataset> {
+        let data = self.open(path, part)?;
+        dlquantizer::adapt(model, data).map_err(|error| {
+            anyhow::Error::from(error).context(format!("{} does not fit {}", path.display(), model_path.display()))
+        })
+    }
+
+    fn open(&self, path: &Path, part: Part) -> Result<Dataset> {
+        let data = Dataset::open(path, &self.options(self.part.unwrap_or(part))).in_file(path)?;
+        match self.samples {
+            Some(samples) => Ok(data.take(samples.get())?),
+            None => Ok(data),
+        }
+    }
+
+    fn options(&self, part: Part) -> OpenOptions {
+        let mut options = OpenOptions::new(part);
+        if let Some(name) = &self.label_column {
+            options = options.label_column(name);
+        }
+        if self.no_labels {
+            options = options.unlabelled();
+        }
+        if let Some(scale) = self.scale {
+            options = options.scale(scale);
+        }
+        options
+    }
+}

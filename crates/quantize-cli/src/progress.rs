@@ -1,0 +1,23 @@
+//! Progress of long work: on a terminal only, and only on standard error.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar over `total` steps of `work`; invisible unless standard error is a terminal.
+pub(crate) fn bar(total: usize, work: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len} {msg} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(work);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Tells something worth knowing before the work starts, to people only.
+pub(crate) fn announce(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{text}");
+    }
+}
