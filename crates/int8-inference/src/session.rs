@@ -146,9 +146,9 @@ impl Session {
             tensor: input.name.clone(),
             reason: "`run_into` needs an input shape that is fixed in the file; use `run`".to_owned(),
         })?;
-        let width = sample.iter().product::<usize>();
-        if x.len() != batch * width {
-            return Err(wrong("an input", x.len(), batch * width));
+        let values_in = sample.iter().fold(batch, |product, &dim| product.saturating_mul(dim));
+        if x.len() != values_in {
+            return Err(wrong("an input", x.len(), values_in));
         }
         match (&self.plan.outputs[0].sample, self.plan.has_float()) {
             (Some(result), false) => {
@@ -160,7 +160,7 @@ impl Session {
             }
             _ => {
                 let shape = [&[batch], sample].concat();
-                let view = ArrayViewD::from_shape(shape, x).map_err(|_| wrong("an input", x.len(), batch * width))?;
+                let view = ArrayViewD::from_shape(shape, x).map_err(|_| wrong("an input", x.len(), values_in))?;
                 let result = self.run(&view)?;
                 if y.len() != result.len() {
                     return Err(wrong("an output", y.len(), result.len()));

@@ -167,7 +167,7 @@ fn one<'a>(input: &'a str, output: &'a str, kind: ItemKind<'a>) -> Item<'a> {
 /// Flatten, or Reshape to a constant shape.
 fn is_reshape(graph: &Graph<'_>, node: &NodeProto) -> bool {
     match node.op_type() {
-        "Flatten" => true,
+        "Flatten" => !node.input.is_empty(),
         "Reshape" => node.input.get(1).is_some_and(|shape| graph.is_constant(shape)),
         _ => false,
     }

@@ -57,11 +57,11 @@ impl<'a> Graph<'a> {
 
     /// The value of a constant with one element.
     pub(crate) fn scalar(&self, tensor: &str) -> Option<f32> {
-        let tensor = self.constant(tensor)?;
-        match tensor.to_f32().ok()?.as_slice() {
-            [value] => Some(*value),
-            _ => None,
+        // Asked of every operand, weights included: those are not worth decoding to learn that they are no scalars.
+        if self.index.initializer(tensor).is_some_and(|proto| proto.dims.iter().any(|&dim| dim != 1)) {
+            return None;
         }
+        self.constant(tensor)?.scalar_f32().ok()
     }
 
     /// Per-tensor parameters of a QuantizeLinear or DequantizeLinear node on an 8-bit activation.

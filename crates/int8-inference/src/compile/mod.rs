@@ -26,6 +26,11 @@ use dense::DenseOutput;
 use graph::Graph;
 use item::{Item, ItemKind};
 use schedule::Group;
+#[cfg(feature = "float")]
+pub(crate) use shape::elements;
+
+/// Largest batch a model may be fixed at: buffers are sized by it before any data is seen.
+const MAX_FIXED_BATCH: usize = 4096;
 
 /// What the compiler would fuse, for whoever decides where to quantize.
 pub struct FusionHints<'a>(Graph<'a>);
@@ -68,7 +73,7 @@ pub(crate) fn compile(model: &Model, taps: &[String], kernel: &dyn Kernel) -> Re
         wanted.push(known);
     }
     let items = decide::decide(&graph, &wanted)?;
-    let mut lowering = Lowering::new(&graph, model, kernel, Demand::new(&items, &wanted));
+    let mut lowering = Lowering::new(&graph, model, kernel, Demand::new(&items, &wanted))?;
     for group in schedule::schedule(items) {
         match group {
             Group::Native(item) => lowering.native(item)?,
@@ -121,12 +126,21 @@ struct Lowering<'g, 'a> {
 }
 
 impl<'g, 'a> Lowering<'g, 'a> {
-    fn new(graph: &'g Graph<'a>, model: &Model, kernel: &'g dyn Kernel, demand: Demand<'a>) -> Self {
+    fn new(graph: &'g Graph<'a>, model: &Model, kernel: &'g dyn Kernel, demand: Demand<'a>) -> Result<Self, Error> {
         let infos = model.inputs();
         let fixed_batch = infos.iter().find_map(|input| match input.shape.as_deref()?.first()? {
-            Dim::Fixed(batch) if *batch > 0 => Some(*batch),
+            Dim::Fixed(batch) if *batch > 0 => Some((*batch, &input.name)),
             _ => None,
         });
+        if let Some((batch, input)) = fixed_batch.filter(|(batch, _)| *batch > MAX_FIXED_BATCH) {
+            return Err(Error::Shape {
+                tensor: input.clone(),
+                reason: format!(
+                    "its batch is fixed at {batch}, more than {MAX_FIXED_BATCH}; export it with a free batch"
+                ),
+            });
+        }
+        let fixed_batch = fixed_batch.map(|(batch, _)| batch);
         let inputs: Vec<PlanInput> = infos
             .into_iter()
             .map(|input| PlanInput {
@@ -143,7 +157,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 Some((name, Value { place: Place::Input(index), sample, params: None }))
             })
             .collect();
-        Self {
+        Ok(Self {
             graph,
             kernel,
             demand,
@@ -160,7 +174,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             sizes: Virtual { floats: Vec::new(), bytes: Vec::new() },
             values,
             probes: HashMap::new(),
-        }
+        })
     }
 
     fn value(&self, tensor: &str) -> Result<&Value, Error> {

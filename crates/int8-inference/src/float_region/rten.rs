@@ -14,9 +14,13 @@ use rten_tensor::{Tensor, TensorView};
 
 use super::{RegionInput, RegionValue, TensorValues};
 use crate::Error;
+use crate::compile::elements;
 use crate::compile::graph::Graph;
 use crate::error::OTHER_RUNTIME;
 use crate::plan::{Place, PlanInput};
+
+/// Largest tensor made up to learn the shapes behind a region.
+const MAX_PROBE_ELEMENTS: usize = 1 << 28;
 
 /// A tensor in rten's form.
 pub(crate) type Dynamic = Value;
@@ -54,9 +58,9 @@ impl FloatRegion {
         let bytes = submodel(graph, nodes, &inputs, outputs).to_bytes();
         let mut options = ModelOptions::with_all_ops();
         options.prepack_weights(true);
-        let model = options.load(bytes).map_err(|error| Error::Unsupported {
+        let model = guarded(|| options.load(bytes)).map_err(|reason| Error::Unsupported {
             node: nodes.first().map(|&index| describe(&graph.proto.node[index])).unwrap_or_default(),
-            reason: format!("the float runtime refuses it or a node after it: {error}"),
+            reason: format!("the float runtime refuses it or a node after it: {reason}"),
             way_out: OTHER_RUNTIME,
         })?;
         let id = |name: &str| model.node_id(name).map_err(|error| Error::Float(format!("tensor \"{name}\": {error}")));
@@ -80,7 +84,20 @@ impl FloatRegion {
                 (Place::Input(index), None) => Some(probe_shape(&model_inputs[index], batch)?),
                 (_, sample) => Some(std::iter::once(batch).chain(sample.iter().flatten().copied()).collect()),
             };
-            zeros.push(shape.map(|shape: Vec<usize>| (vec![0.0f32; shape.iter().product()], shape)));
+            zeros.push(match shape {
+                None => None,
+                Some(shape) => {
+                    let shape: Vec<usize> = shape;
+                    let count = elements(&input.name, &shape)?;
+                    if count > MAX_PROBE_ELEMENTS {
+                        return Err(Error::Shape {
+                            tensor: input.name.clone(),
+                            reason: format!("its shape {shape:?} is too large for a partly quantized model"),
+                        });
+                    }
+                    Some((vec![0.0f32; count], shape))
+                }
+            });
         }
         let values = self
             .inputs
@@ -115,7 +132,15 @@ impl FloatRegion {
             .collect();
         let mut options = RunOptions::default();
         options.thread_pool = Some(pool.0.clone());
-        self.model.run(inputs, &self.output_ids, Some(options)).map_err(|error| Error::Float(error.to_string()))
+        guarded(|| self.model.run(inputs, &self.output_ids, Some(options))).map_err(Error::Float)
+    }
+}
+
+/// Calls into rten. Its operators assert what they expect of a graph, and a file may hold any graph.
+fn guarded<T, E: std::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("an operator was given what it cannot take".to_owned()),
     }
 }
 
