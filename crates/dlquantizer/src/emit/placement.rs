@@ -1,10 +1,11 @@
 //! Decides which activations are quantized, and how.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use int8_inference::FusionHints;
 use onnx_model::Model;
 use onnx_model::graph::GraphIndex;
+use onnx_model::proto::{GraphProto, NodeProto};
 
 use crate::{Calibration, Error, Layer, LayerRecipe, Precision, QuantParams, RangeMethod, Recipe};
 
@@ -32,6 +33,22 @@ pub(crate) fn activations(
             .quant_params(&record.statistics, recipe.activations)
             .ok_or_else(|| Error::NotCalibrated(tensor.to_owned()))
     };
+    // Everything that can be had in 8 bits: what int8 layers read and make, and what follows from that alone.
+    let mut eight_bit: HashSet<&str> =
+        int8().flat_map(|(layer, _)| [layer.input.as_str(), layer.output.as_str()]).collect();
+    for &position in index.order() {
+        let node = &graph.node[position];
+        for output in &node.output {
+            let follows = match step(graph, &index, &hints, node, output)? {
+                Step::Reshape(source) => eight_bit.contains(source),
+                Step::From(sources) => sources.iter().all(|source| eight_bit.contains(source)),
+                Step::Other => false,
+            };
+            if follows {
+                eight_bit.insert(output);
+            }
+        }
+    }
     let mut params: BTreeMap<String, QuantParams> = BTreeMap::new();
     let mut queue: Vec<(String, Option<QuantParams>)> = int8().map(|(layer, _)| (layer.input.clone(), None)).collect();
     while let Some((tensor, given)) = queue.pop() {
@@ -47,20 +64,50 @@ pub(crate) fn activations(
         if int8_makes(&tensor) {
             continue;
         }
-        match node.op_type() {
+        match step(graph, &index, &hints, node, &tensor)? {
             // The shape changes nothing about the values, so what feeds it shares its range and parameters.
-            "Flatten" | "Reshape" if node.input.get(1).is_none_or(|shape| index.initializer(shape).is_some()) => {
-                queue.push((node.input[0].clone(), Some(own)));
+            Step::Reshape(source) => queue.push((source.to_owned(), Some(own))),
+            Step::From(sources) if sources.iter().all(|source| eight_bit.contains(source)) => {
+                queue.extend(sources.into_iter().map(|source| (source.to_owned(), None)));
             }
-            "Add" if node.input.iter().all(|operand| int8_makes(operand)) => {
-                queue.extend(node.input.iter().map(|operand| (operand.clone(), None)));
-            }
-            _ => {
-                let output = node.output.iter().find(|output| **output == tensor);
-                let source = output.map(|output| hints.elementwise_source(output)).transpose()?.flatten();
-                queue.extend(source.filter(|source| int8_makes(source)).map(|source| (source.to_owned(), None)));
-            }
+            Step::From(_) | Step::Other => {}
         }
     }
     Ok(params)
+}
+
+/// How a tensor follows from others without leaving 8 bits.
+enum Step<'a> {
+    /// The same values in another shape.
+    Reshape(&'a str),
+    /// A sum of two tensors, with Relu or Clip behind it, or an elementwise function of one.
+    From(Vec<&'a str>),
+    Other,
+}
+
+fn step<'a>(
+    graph: &'a GraphProto,
+    index: &GraphIndex<'a>,
+    hints: &FusionHints<'a>,
+    node: &'a NodeProto,
+    tensor: &str,
+) -> Result<Step<'a>, Error> {
+    if let ("Flatten", [source]) | ("Reshape", [source, _]) = (node.op_type(), node.input.as_slice()) {
+        let constant = node.input.get(1).is_none_or(|shape| index.initializer(shape).is_some());
+        return Ok(if constant { Step::Reshape(source) } else { Step::Other });
+    }
+    let sum = match (node.op_type(), node.input.first()) {
+        ("Relu" | "Clip", Some(inner)) => index.producer(inner).map(|producer| &graph.node[producer]),
+        _ => Some(node),
+    };
+    if let Some(sum) = sum.filter(|sum| sum.op_type() == "Add")
+        && let [a, b] = sum.input.as_slice()
+        && index.constant(a)?.is_none()
+        && index.constant(b)?.is_none()
+    {
+        return Ok(Step::From(vec![a, b]));
+    }
+    let output = node.output.iter().find(|output| *output == tensor);
+    let source = output.map(|output| hints.elementwise_source(output)).transpose()?.flatten();
+    Ok(source.map_or(Step::Other, |source| Step::From(vec![source])))
 }
