@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use anyhow::Context;
 use serde::Serialize;
 
 /// The result of a command, as JSON or as text.
@@ -45,11 +46,11 @@ impl Console {
 }
 
 /// Writes to standard output. A reader that has seen enough, as `head`, is no error.
-fn write_out(text: &str) -> io::Result<()> {
+fn write_out(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        result => result.context("cannot write to standard output"),
     }
 }
 

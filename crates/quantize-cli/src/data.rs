@@ -7,8 +7,6 @@ use anyhow::Result;
 use dataset::{Dataset, OpenOptions, Part, Problem, Scale};
 use onnx_model::Model;
 
-use crate::files::InFile;
-
 /// Which samples to read, and how.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Data")]
@@ -75,7 +73,7 @@ impl ReadingArgs {
     }
 
     fn open(&self, path: &Path, part: Part) -> Result<Dataset> {
-        let data = Dataset::open(path, &self.options(self.part.unwrap_or(part))).in_file(path)?;
+        let data = Dataset::open(path, &self.options(self.part.unwrap_or(part)))?;
         match self.samples {
             Some(samples) => Ok(data.take(samples.get())?),
             None => Ok(data),

@@ -87,6 +87,6 @@ mod tests {
             [Column::Text("name"), Column::Number("n")],
             [["a".to_owned(), "1".to_owned()], ["long name".to_owned(), "123".to_owned()]],
         );
-        assert_eq!(text, " name         n\n----------------\n a            1\n long name  123\n");
+        assert_eq!(text, " name          n\n-----------------\n a             1\n long name   123\n");
     }
 }

@@ -165,7 +165,7 @@ impl Report for CalibrateReport {
             [tensor.layer.clone(), tensor.network_layer.clone(), kind.to_owned(), bound(tensor.min), bound(tensor.max)]
         });
         format!(
-            "{}\n{} samples in {:.2} s, {} per second, statistics of at most {}\nwrote {}\n",
+            "{}\n{} samples in {:.3} s, {} per second, statistics of at most {}\nwrote {}\n",
             format::table(columns, rows),
             format::count(self.samples as usize),
             self.seconds,

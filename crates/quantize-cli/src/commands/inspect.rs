@@ -69,7 +69,7 @@ pub(crate) struct LayerReport {
     shape: Vec<usize>,
     /// Type of the stored weights, `int8` or `float`.
     precision: String,
-    parameters: usize,
+    pub(crate) parameters: usize,
 }
 
 /// How the file is executed.

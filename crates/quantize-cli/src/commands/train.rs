@@ -93,7 +93,7 @@ pub(crate) fn train(
     Ok(TrainReport {
         file: output.to_owned(),
         bytes: model.to_bytes().len(),
-        parameters: super::inspect::parameter_count(&model)?,
+        parameters: super::inspect::layers(&model)?.iter().map(|layer| layer.parameters).sum(),
         samples: samples.len(),
         epochs,
         seconds,

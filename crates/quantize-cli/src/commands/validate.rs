@@ -116,7 +116,7 @@ impl Report for ValidateReport {
             Verdict::Fail => "FAIL",
         };
         format!(
-            "{}\n{}\n{verdict}: {metric} drops by {drop:.2} points on {} samples, {} allowed\n",
+            "{}\n{}\n{verdict}: {metric} drop {drop:.2} points on {} samples, at most {} allowed\n",
             format::table(columns, rows),
             format::pairs([
                 (&format!("{metric} float"), format::percent(*float)),

@@ -1,0 +1,277 @@
+//! The fields of `--json` that other programs rely on.
+
+use serde_json::Value;
+
+use crate::support::{args, digits, files, json, root};
+
+/// Asserts that `value` is an object whose fields include these, of these types.
+#[track_caller]
+fn assert_fields(value: &Value, fields: &[(&str, &str)]) {
+    for (name, expected) in fields {
+        let found = value.get(name).unwrap_or_else(|| panic!("no field {name} in {value}"));
+        let matches = match *expected {
+            "string" => found.is_string(),
+            "count" => found.is_u64(),
+            "number" => found.is_number(),
+            "array" => found.as_array().is_some_and(|array| !array.is_empty()),
+            "object" => found.is_object(),
+            "null" => found.is_null(),
+            other => panic!("unknown type {other}"),
+        };
+        assert!(matches, "{name} is {found}, expected {expected}");
+    }
+}
+
+fn assert_calibration(report: &Value) {
+    assert_fields(
+        report,
+        &[
+            ("samples", "count"),
+            ("seconds", "number"),
+            ("samples_per_second", "number"),
+            ("state_bytes", "count"),
+            ("tensors", "array"),
+        ],
+    );
+    for tensor in report["tensors"].as_array().unwrap() {
+        assert_fields(
+            tensor,
+            &[
+                ("name", "string"),
+                ("layer", "string"),
+                ("network_layer", "string"),
+                ("count", "count"),
+                ("min", "number"),
+                ("max", "number"),
+                ("mean", "number"),
+                ("zeros", "count"),
+                ("nans", "count"),
+                ("infs", "count"),
+            ],
+        );
+        assert!(["weight", "bias", "activation"].contains(&tensor["kind"].as_str().unwrap()), "{tensor}");
+    }
+}
+
+fn assert_emission(report: &Value) {
+    assert_fields(report, &[("layers", "array"), ("bytes_float", "count"), ("bytes_int8", "count")]);
+    for layer in report["layers"].as_array().unwrap() {
+        assert_fields(
+            layer,
+            &[
+                ("name", "string"),
+                ("kind", "string"),
+                ("precision", "string"),
+                ("weight_scales", "array"),
+                ("input", "object"),
+            ],
+        );
+        assert_fields(&layer["input"], &[("scale", "number"), ("zero_point", "count"), ("type", "string")]);
+    }
+    let last = report["layers"].as_array().unwrap().last().unwrap();
+    assert_fields(last, &[("output", "null")]);
+    assert_eq!(report["layers"][0]["output"]["type"], "u8");
+}
+
+fn assert_validation(report: &Value) {
+    assert_fields(
+        report,
+        &[
+            ("metric", "string"),
+            ("samples", "count"),
+            ("float", "number"),
+            ("int8", "number"),
+            ("drop", "number"),
+            ("agreement", "number"),
+            ("max_drop", "number"),
+            ("tensors", "array"),
+        ],
+    );
+    assert_eq!(report["verdict"], "pass");
+    for tensor in report["tensors"].as_array().unwrap() {
+        assert_fields(tensor, &[("name", "string"), ("sqnr_db", "number")]);
+    }
+}
+
+fn assert_timings(report: &Value, rows: usize) {
+    let report = report.as_array().unwrap();
+    assert_eq!(report.len(), rows);
+    for row in report {
+        assert_fields(
+            row,
+            &[
+                ("batch", "count"),
+                ("threads", "count"),
+                ("isa", "string"),
+                ("median_us", "number"),
+                ("min_us", "number"),
+                ("gops", "number"),
+                ("samples_per_second", "number"),
+            ],
+        );
+        let [median, min] = ["median_us", "min_us"].map(|field| row[field].as_f64().unwrap());
+        assert!(0.0 < min && min <= median, "{row}");
+    }
+}
+
+#[test]
+fn train() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("short.toml");
+    let text = std::fs::read_to_string(root().join("mlp.toml")).unwrap();
+    std::fs::write(&config, text.replace("epochs = 40", "epochs = 2\nvalidation = 0.1")).unwrap();
+    let report =
+        json(args!["train", "--data", digits(), "--config", config, "-o", directory.path().join("short.onnx")]);
+    assert_fields(
+        &report,
+        &[
+            ("file", "string"),
+            ("parameters", "count"),
+            ("samples", "count"),
+            ("epochs", "count"),
+            ("seconds", "number"),
+            ("losses", "array"),
+            ("accuracies", "array"),
+            ("validation_losses", "array"),
+            ("train_accuracy", "number"),
+            ("test_accuracy", "number"),
+            ("test_samples", "count"),
+        ],
+    );
+    assert_eq!(report["losses"].as_array().unwrap().len(), 2);
+    // 64-256-128-10 with biases.
+    assert_eq!(report["parameters"], 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10);
+}
+
+#[test]
+fn prepare() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = json(args!["prepare", files().float, "-o", directory.path().join("prepared.onnx")]);
+    assert_fields(&report, &[("file", "string"), ("nodes_before", "count"), ("nodes_after", "count")]);
+    let layers = report["layers"].as_array().unwrap();
+    let names: Vec<_> = layers.iter().map(|layer| layer["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["fc1", "fc2", "fc3"]);
+    assert_fields(&layers[0], &[("network", "array"), ("kind", "string")]);
+}
+
+#[test]
+fn calibrate() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("c.json");
+    let report = json(args!["calibrate", files().float, "--data", digits(), "--samples", "100", "-o", out]);
+    assert_calibration(&report);
+    assert_eq!(report["samples"], 100);
+    let x = &report["tensors"][0];
+    assert_eq!((x["name"].as_str(), x["count"].as_u64(), x["max"].as_f64()), (Some("x"), Some(6400), Some(16.0)));
+}
+
+#[test]
+fn emit() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = files();
+    let out = directory.path().join("int8.onnx");
+    let report = json(args!["emit", files.float, "--calibration", files.calibration, "-o", out]);
+    assert_emission(&report);
+    assert_eq!(report["bytes_float"], std::fs::metadata(&files.float).unwrap().len());
+    assert_eq!(report["bytes_int8"], std::fs::metadata(&out).unwrap().len());
+    assert_eq!(report["layers"][0]["weight_scales"].as_array().unwrap().len(), 256);
+}
+
+#[test]
+fn validate() {
+    let files = files();
+    for metric in ["top1", "top5", "agreement"] {
+        let report = json(args!["validate", files.float, files.int8, "--data", digits(), "--metric", metric]);
+        assert_validation(&report);
+        assert_eq!((report["metric"].as_str(), report["max_drop"].as_f64()), (Some(metric), Some(1.0)));
+        assert_eq!(report["samples"], 597);
+    }
+}
+
+#[test]
+fn bench() {
+    let files = files();
+    let time = ["--seconds", "0.01", "--threads", "1"];
+    let alone = json(args!["bench", files.int8, "--batch", "1,32", time[0], time[1], time[2], time[3]]);
+    assert_timings(&alone, 2);
+    let pair = json(args![
+        "bench",
+        files.int8,
+        "--against",
+        files.float,
+        "--batch",
+        "8",
+        time[0],
+        time[1],
+        "--data",
+        digits()
+    ]);
+    assert_timings(&pair, 2);
+    assert_fields(&pair[0], &[("speedup", "number")]);
+    assert_eq!(pair[1]["isa"], "float");
+    let [int8, float] = [&pair[0], &pair[1]].map(|row| row["median_us"].as_f64().unwrap());
+    assert!((pair[0]["speedup"].as_f64().unwrap() - float / int8).abs() < 1e-9);
+}
+
+#[test]
+fn inspect() {
+    let files = files();
+    for (file, precision) in [(&files.float, "float"), (&files.int8, "int8")] {
+        let report = json(args!["inspect", file]);
+        assert_fields(
+            &report,
+            &[
+                ("bytes", "count"),
+                ("ir_version", "count"),
+                ("opset", "count"),
+                ("inputs", "array"),
+                ("outputs", "array"),
+                ("layers", "array"),
+                ("parameters", "count"),
+                ("metadata", "object"),
+                ("plan", "object"),
+                ("plan_error", "null"),
+            ],
+        );
+        assert_eq!(report["inputs"][0]["shape"], serde_json::json!(["N", 64]));
+        let layer = &report["layers"][0];
+        assert_eq!((layer["name"].as_str(), layer["precision"].as_str()), (Some("fc1"), Some(precision)));
+        assert_eq!(layer["parameters"], 64 * 256 + 256);
+        assert_fields(&report["plan"], &[("isa", "string"), ("steps", "array")]);
+    }
+    let report = json(args!["inspect", files.int8]);
+    assert_fields(&report["metadata"], &[("quantize.recipe", "string"), ("quantize.calibration", "string")]);
+}
+
+#[test]
+fn doctor() {
+    let report = json(["doctor"]);
+    assert_fields(
+        &report,
+        &[
+            ("version", "string"),
+            ("target", "string"),
+            ("threads", "count"),
+            ("kernels", "array"),
+            ("isa", "string"),
+            ("reason", "string"),
+        ],
+    );
+    let picked = report["kernels"].as_array().unwrap().iter().find(|kernel| kernel["isa"] == report["isa"]).unwrap();
+    assert_eq!((&picked["available"], &picked["identical"]), (&Value::Bool(true), &Value::Bool(true)));
+    assert!(report["reason"].as_str().unwrap().contains("fastest"));
+}
+
+#[test]
+fn demo() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = json(args!["demo", "-o", directory.path().join("demo")]);
+    assert_fields(&report, &[("train", "object"), ("files", "object")]);
+    assert_calibration(&report["calibrate"]);
+    assert_emission(&report["emit"]);
+    assert_validation(&report["validate"]);
+    assert_timings(&report["bench"], 4);
+    for file in report["files"].as_object().unwrap().values() {
+        assert!(std::path::Path::new(file.as_str().unwrap()).exists(), "{file}");
+    }
+}

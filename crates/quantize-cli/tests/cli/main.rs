@@ -1,0 +1,15 @@
+//! The program as its users see it: commands end to end, exit codes, JSON, errors.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a panic is how a test fails")]
+
+mod bad_data;
+mod bad_models;
+mod bad_outputs;
+mod bad_recipes;
+mod edge_models;
+mod help;
+mod invariance;
+mod json;
+mod standard_streams;
+mod support;
+mod workflow;
