@@ -2,11 +2,13 @@
 
 use kernels::{Kernel, Output, Quantized, Requantize, Rescale};
 
-use crate::Error;
 use crate::compile::dense::{Dense, DenseOutput};
 use crate::expression::softmax;
-use crate::float_region::{Dynamic, FloatPool, FloatRegion, RegionValue, TensorValues, float_values, values};
+use crate::float_region::{FloatPool, FloatRegion, RegionValue, TensorValues, float_values, values};
+use crate::observe::{Observed, ObservedValues};
 use crate::plan::{Place, Plan, Step, Work};
+use crate::workspace::{Taken, Workspace};
+use crate::{Error, QuantParams};
 
 /// One model input of a run: `values` holds `samples` times the elements of `sample`.
 #[derive(Clone, Copy)]
@@ -15,191 +17,62 @@ pub(crate) struct InputView<'a> {
     pub(crate) sample: &'a [usize],
 }
 
-/// A tensor that a run has just made.
-#[derive(Debug)]
-pub struct Observed<'a> {
-    /// The tensor's name in the graph.
-    pub tensor: &'a str,
-    /// Its shape, `[batch, ...]` for nearly all tensors.
-    pub shape: &'a [usize],
-    /// Its values in row-major order.
-    pub values: ObservedValues<'a>,
-}
-
-/// The values of an [`Observed`] tensor.
-#[derive(Debug)]
-pub enum ObservedValues<'a> {
-    /// Real numbers.
-    F32(&'a [f32]),
-    /// The integers of a quantized tensor.
-    Quantized {
-        /// In the u8 form of [`QuantParams`](crate::QuantParams).
-        values: &'a [u8],
-        /// What they stand for.
-        params: crate::QuantParams,
-        /// The real tensor that was quantized.
-        real: &'a str,
-    },
-}
-
-/// The buffers of one run. They grow to the largest chunk seen and are used again.
-#[derive(Default)]
-pub(crate) struct Workspace {
-    floats: Vec<Vec<f32>>,
-    bytes: Vec<Vec<u8>>,
-    dynamics: Vec<Option<Dynamic>>,
-}
-
-impl Workspace {
-    fn fit(&mut self, plan: &Plan, samples: usize) {
-        grow(&mut self.floats, &plan.float_buffers, samples);
-        grow(&mut self.bytes, &plan.byte_buffers, samples);
-        self.dynamics.resize_with(plan.dynamic_slots, || None);
-    }
-
-    /// The f32 values at `place`.
-    fn floats<'w>(&'w self, place: Place, inputs: &[InputView<'w>], count: usize) -> &'w [f32] {
-        match place {
-            Place::Input(index) => &inputs[index].values[..count],
-            Place::Float(index) => &self.floats[index][..count],
-            Place::Byte(_) | Place::Dynamic(_) => &[],
-        }
-    }
-
-    fn bytes(&self, place: Place, count: usize) -> &[u8] {
-        match place {
-            Place::Byte(index) => &self.bytes[index][..count],
-            _ => &[],
-        }
-    }
-
-    /// Takes a buffer out so that it can be written while others are read; [`Workspace::put`] returns it.
-    fn take(&mut self, place: Place) -> Taken {
-        match place {
-            Place::Float(index) => Taken::Float(index, std::mem::take(&mut self.floats[index])),
-            Place::Byte(index) => Taken::Byte(index, std::mem::take(&mut self.bytes[index])),
-            Place::Input(_) | Place::Dynamic(_) => Taken::Nothing,
-        }
-    }
-
-    fn put(&mut self, taken: Taken) {
-        match taken {
-            Taken::Float(index, buffer) => self.floats[index] = buffer,
-            Taken::Byte(index, buffer) => self.bytes[index] = buffer,
-            Taken::Nothing => {}
-        }
-    }
-}
-
-enum Taken {
-    Float(usize, Vec<f32>),
-    Byte(usize, Vec<u8>),
-    Nothing,
-}
-
-impl Taken {
-    fn floats(&mut self, count: usize) -> &mut [f32] {
-        match self {
-            Self::Float(_, buffer) => &mut buffer[..count],
-            _ => &mut [],
-        }
-    }
-
-    fn bytes(&mut self, count: usize) -> &mut [u8] {
-        match self {
-            Self::Byte(_, buffer) => &mut buffer[..count],
-            _ => &mut [],
-        }
-    }
-}
-
-fn grow<T: Clone + Default>(buffers: &mut Vec<Vec<T>>, per_sample: &[usize], samples: usize) {
-    buffers.resize_with(per_sample.len(), Vec::new);
-    for (buffer, size) in buffers.iter_mut().zip(per_sample) {
-        if buffer.len() < size * samples {
-            buffer.resize(size * samples, T::default());
-        }
-    }
+/// What a run is given besides its buffers.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) kernel: &'a dyn Kernel,
+    pub(crate) pool: &'a FloatPool,
+    pub(crate) inputs: &'a [InputView<'a>],
+    pub(crate) samples: usize,
 }
 
 impl Plan {
-    /// Runs every step for `samples` samples; the results stay in `workspace`.
-    pub(crate) fn execute(
-        &self,
-        kernel: &dyn Kernel,
-        pool: &FloatPool,
-        inputs: &[InputView<'_>],
-        samples: usize,
-        workspace: &mut Workspace,
-    ) -> Result<(), Error> {
-        workspace.fit(self, samples);
-        self.steps.iter().try_for_each(|step| run_step(step, kernel, pool, inputs, samples, workspace))
+    /// Runs every step; the results stay in `workspace`.
+    pub(crate) fn execute(&self, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
+        workspace.fit(self, run.samples);
+        self.steps.iter().try_for_each(|step| run_step(step, run, workspace))
     }
 
     /// [`Plan::execute`] that shows each tensor to `see` as soon as it is made.
     pub(crate) fn execute_observed(
         &self,
-        kernel: &dyn Kernel,
-        pool: &FloatPool,
-        inputs: &[InputView<'_>],
-        samples: usize,
+        run: &Run<'_>,
         workspace: &mut Workspace,
         see: &mut dyn FnMut(Observed<'_>),
     ) -> Result<(), Error> {
-        workspace.fit(self, samples);
+        workspace.fit(self, run.samples);
         for step in &self.steps {
-            run_step(step, kernel, pool, inputs, samples, workspace)?;
-            if let Work::Float(region) = &step.work {
-                for (offset, tensor) in step.names.iter().enumerate() {
-                    let made = workspace.dynamics[region.first_slot + offset].as_ref();
-                    if let Some((values, shape)) = made.and_then(float_values) {
-                        see(Observed { tensor, shape: &shape, values: ObservedValues::F32(&values) });
+            run_step(step, run, workspace)?;
+            match &step.work {
+                Work::Float(region) => {
+                    for (tensor, made) in step.names.iter().zip(&workspace.dynamics[region.first_slot..]) {
+                        if let Some((values, shape)) = made.as_ref().and_then(float_values) {
+                            see(Observed { tensor, shape: &shape, values: ObservedValues::F32(&values) });
+                        }
                     }
                 }
-                continue;
+                // What an import copies was seen when its region made it.
+                Work::Import(_) => {}
+                _ => see_step(step, run, workspace, see),
             }
-            // What an import copies was seen when its region made it.
-            if matches!(step.work, Work::Import { .. }) {
-                continue;
-            }
-            let (Some(sample), Some(place)) = (&step.sample, step.work.output()) else { continue };
-            let shape: Vec<usize> = std::iter::once(samples).chain(sample.iter().copied()).collect();
-            let count = shape.iter().product();
-            let values = match &step.quantized {
-                Some((params, real)) => {
-                    ObservedValues::Quantized { values: workspace.bytes(place, count), params: *params, real }
-                }
-                None => ObservedValues::F32(workspace.floats(place, inputs, count)),
-            };
-            see(Observed { tensor: &step.names[0], shape: &shape, values });
         }
         Ok(())
     }
 
     /// The f32 result `index` of the last run, where it lies in a buffer.
-    pub(crate) fn float_result<'w>(
-        &self,
-        index: usize,
-        inputs: &[InputView<'w>],
-        samples: usize,
-        workspace: &'w Workspace,
-    ) -> Option<&'w [f32]> {
+    pub(crate) fn float_result<'w>(&self, index: usize, run: &Run<'w>, workspace: &'w Workspace) -> Option<&'w [f32]> {
         let output = &self.outputs[index];
         let elements: usize = output.sample.as_ref()?.iter().product();
         match output.place {
-            Place::Float(_) | Place::Input(_) => Some(workspace.floats(output.place, inputs, elements * samples)),
+            Place::Float(_) | Place::Input(_) => {
+                Some(workspace.floats(output.place, run.inputs, elements * run.samples))
+            }
             Place::Byte(_) | Place::Dynamic(_) => None,
         }
     }
 
     /// The result `index` of the last run as an array of the caller's.
-    pub(crate) fn result(
-        &self,
-        index: usize,
-        inputs: &[InputView<'_>],
-        samples: usize,
-        workspace: &Workspace,
-    ) -> Result<TensorValues, Error> {
+    pub(crate) fn result(&self, index: usize, run: &Run<'_>, workspace: &Workspace) -> Result<TensorValues, Error> {
         let output = &self.outputs[index];
         let missing = || Error::Float(format!("tensor \"{}\" has a type that cannot be returned", output.name));
         if let Place::Dynamic(slot) = output.place {
@@ -207,11 +80,11 @@ impl Plan {
         }
         let sample: &[usize] = match (&output.sample, output.place) {
             (Some(sample), _) => sample,
-            (None, Place::Input(input)) => inputs[input].sample,
+            (None, Place::Input(input)) => run.inputs[input].sample,
             (None, _) => return Err(missing()),
         };
-        let count = samples * sample.iter().product::<usize>();
-        let shape: Vec<usize> = std::iter::once(samples).chain(sample.iter().copied()).collect();
+        let count = run.samples * sample.iter().product::<usize>();
+        let shape: Vec<usize> = std::iter::once(run.samples).chain(sample.iter().copied()).collect();
         let array = match output.place {
             Place::Byte(_) => {
                 let integers = workspace.bytes(output.place, count);
@@ -222,106 +95,88 @@ impl Plan {
                     ndarray::ArrayD::from_shape_vec(shape, integers.to_vec()).map(TensorValues::U8)
                 }
             }
-            place => ndarray::ArrayD::from_shape_vec(shape, workspace.floats(place, inputs, count).to_vec())
+            place => ndarray::ArrayD::from_shape_vec(shape, workspace.floats(place, run.inputs, count).to_vec())
                 .map(TensorValues::F32),
         };
         array.map_err(|_| missing())
     }
 }
 
-fn run_step(
-    step: &Step,
-    kernel: &dyn Kernel,
-    pool: &FloatPool,
-    inputs: &[InputView<'_>],
-    samples: usize,
-    workspace: &mut Workspace,
-) -> Result<(), Error> {
+fn see_step(step: &Step, run: &Run<'_>, workspace: &Workspace, see: &mut dyn FnMut(Observed<'_>)) {
+    let shape: Vec<usize> = std::iter::once(run.samples).chain(step.sample.iter().flatten().copied()).collect();
+    let count = step.elements * run.samples;
+    let values = match &step.quantized {
+        Some((params, real)) => {
+            ObservedValues::Quantized { values: workspace.bytes(step.output, count), params: *params, real }
+        }
+        None => ObservedValues::F32(workspace.floats(step.output, run.inputs, count)),
+    };
+    see(Observed { tensor: &step.names[0], shape: &shape, values });
+}
+
+fn run_step(step: &Step, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
+    if let Work::Float(region) = &step.work {
+        return run_region(region, run, workspace);
+    }
+    let mut out = workspace.take(step.output);
+    let done = fill(step, run, workspace, &mut out);
+    workspace.put(out);
+    done
+}
+
+/// Computes the tensor of a step into `out`.
+fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> Result<(), Error> {
+    let Run { kernel, inputs, samples, .. } = *run;
+    let count = step.elements * samples;
+    let floats = |place: Place| workspace.floats(place, inputs, count);
+    let bytes = |place: Place| workspace.bytes(place, count);
     match &step.work {
-        Work::Quantize { input, output, elements, params } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
-            let values = workspace.floats(*input, inputs, count);
-            kernel.quantize_u8(values, params.scale, params.zero_point, out.bytes(count));
-            workspace.put(out);
+        Work::Quantize { input, params } => {
+            kernel.quantize_u8(floats(*input), params.scale, params.zero_point, out.bytes(count));
         }
-        Work::Dequantize { input, output, elements, params } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
-            let integers = workspace.bytes(*input, count);
-            kernel.dequantize_u8(integers, params.scale, params.zero_point, out.floats(count));
-            workspace.put(out);
+        Work::Dequantize { input, params } => {
+            kernel.dequantize_u8(bytes(*input), params.scale, params.zero_point, out.floats(count));
         }
-        Work::Dense { input, output, rows, dense } => {
-            let mut out = workspace.take(*output);
-            run_dense(
-                dense,
-                kernel,
-                workspace.bytes(*input, rows * samples * dense.weights.k()),
-                rows * samples,
-                &mut out,
-            );
-            workspace.put(out);
+        Work::Dense { input, rows, dense } => {
+            let rows = rows * samples;
+            run_dense(dense, kernel, workspace.bytes(*input, rows * dense.weights.k()), rows, out);
         }
-        Work::Lookup { input, output, elements, table } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
-            kernel.lookup(table, workspace.bytes(*input, count), out.bytes(count));
-            workspace.put(out);
-        }
-        Work::Add { inputs: [a, b], output, elements, min, max } => {
-            let count = elements * samples;
-            let mut out = workspace.take(output.0);
-            let operand = |side: &(Place, crate::QuantParams)| Quantized {
-                values: workspace.bytes(side.0, count),
-                scale: side.1.scale,
-                zero_point: side.1.zero_point,
+        Work::Lookup { input, table } => kernel.lookup(table, bytes(*input), out.bytes(count)),
+        Work::Add { inputs: [a, b], output, min, max } => {
+            let operand = |(place, params): &(Place, QuantParams)| Quantized {
+                values: bytes(*place),
+                scale: params.scale,
+                zero_point: params.zero_point,
             };
-            let target = Rescale { scale: output.1.scale, zero_point: output.1.zero_point, min: *min, max: *max };
+            let target = Rescale { scale: output.scale, zero_point: output.zero_point, min: *min, max: *max };
             kernel.add(operand(a), operand(b), target, out.bytes(count));
-            workspace.put(out);
         }
-        Work::Map { input, output, elements, function } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
-            for (y, &x) in out.floats(count).iter_mut().zip(workspace.floats(*input, inputs, count)) {
+        Work::Map { input, function } => {
+            for (y, &x) in out.floats(count).iter_mut().zip(floats(*input)) {
                 *y = function.eval(x);
             }
-            workspace.put(out);
         }
-        Work::AddFloat { inputs: [a, b], output, elements } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
-            let pairs = workspace.floats(*a, inputs, count).iter().zip(workspace.floats(*b, inputs, count));
-            for (y, (a, b)) in out.floats(count).iter_mut().zip(pairs) {
+        Work::AddFloat([a, b]) => {
+            for (y, (a, b)) in out.floats(count).iter_mut().zip(floats(*a).iter().zip(floats(*b))) {
                 *y = a + b;
             }
-            workspace.put(out);
         }
-        Work::Softmax { input, output, elements, row } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
+        Work::Softmax { input, row } => {
             let target = out.floats(count);
-            target.copy_from_slice(workspace.floats(*input, inputs, count));
+            target.copy_from_slice(floats(*input));
             target.chunks_exact_mut((*row).max(1)).for_each(softmax);
-            workspace.put(out);
         }
-        Work::Float(region) => run_region(region, pool, inputs, samples, workspace)?,
-        Work::Import { input, output, elements } => {
-            let count = elements * samples;
-            let mut out = workspace.take(*output);
+        Work::Import(input) => {
             let source = match *input {
-                Place::Dynamic(slot) => workspace.dynamics[slot].as_ref().and_then(values),
+                Place::Dynamic(slot) => workspace.dynamics[slot].as_ref().and_then(float_values),
                 _ => None,
             };
             match source {
-                Some(TensorValues::F32(array)) if array.len() == count => {
-                    out.floats(count).iter_mut().zip(&array).for_each(|(y, &x)| *y = x);
-                }
+                Some((values, _)) if values.len() == count => out.floats(count).copy_from_slice(&values),
                 _ => return Err(Error::Float(format!("tensor \"{}\" changed its shape between runs", step.names[0]))),
             }
-            workspace.put(out);
         }
+        Work::Float(_) => {}
     }
     Ok(())
 }
@@ -338,17 +193,11 @@ fn run_dense(dense: &Dense, kernel: &dyn Kernel, input: &[u8], rows: usize, out:
     kernel.matmul(input, rows, &dense.weights, &dense.bias, output);
 }
 
-fn run_region(
-    region: &FloatRegion,
-    pool: &FloatPool,
-    inputs: &[InputView<'_>],
-    samples: usize,
-    workspace: &mut Workspace,
-) -> Result<(), Error> {
+fn run_region(region: &FloatRegion, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
     let mut given = Vec::with_capacity(region.inputs.len());
     for input in &region.inputs {
         let sample: &[usize] = match (input.place, &input.sample) {
-            (Place::Input(index), _) => inputs[index].sample,
+            (Place::Input(index), _) => run.inputs[index].sample,
             (_, Some(sample)) => sample,
             (_, None) => &[],
         };
@@ -357,13 +206,13 @@ fn run_region(
                 workspace.dynamics[slot].as_ref().ok_or_else(|| Error::NoSuchTensor(input.name.clone()))?,
             ),
             place => {
-                let count = samples * sample.iter().product::<usize>();
-                let shape = std::iter::once(samples).chain(sample.iter().copied()).collect();
-                RegionValue::Float(workspace.floats(place, inputs, count), shape)
+                let count = run.samples * sample.iter().product::<usize>();
+                let shape = std::iter::once(run.samples).chain(sample.iter().copied()).collect();
+                RegionValue::Float(workspace.floats(place, run.inputs, count), shape)
             }
         });
     }
-    let results = region.run(given, pool)?;
+    let results = region.run(given, run.pool)?;
     for (offset, result) in results.into_iter().enumerate() {
         workspace.dynamics[region.first_slot + offset] = Some(result);
     }

@@ -59,70 +59,55 @@ pub(crate) struct Step {
     pub(crate) names: Vec<String>,
     /// Shape of one sample of that tensor; unknown for what the float runtime makes.
     pub(crate) sample: Option<Vec<usize>>,
+    /// Elements per sample of that tensor.
+    pub(crate) elements: usize,
     /// For a quantized tensor: its parameters and the name of the real tensor it stands for.
     pub(crate) quantized: Option<(QuantParams, String)>,
+    /// Where the tensor goes; the first of several for a float region.
+    pub(crate) output: Place,
     pub(crate) work: Work,
 }
 
-/// What a [`Step`] does. Element counts are per sample.
+/// What a [`Step`] does.
 pub(crate) enum Work {
     Quantize {
         input: Place,
-        output: Place,
-        elements: usize,
         params: QuantParams,
     },
     Dequantize {
         input: Place,
-        output: Place,
-        elements: usize,
         params: QuantParams,
     },
     /// `rows` matrix rows per sample.
     Dense {
         input: Place,
-        output: Place,
         rows: usize,
         dense: Box<Dense>,
     },
     Lookup {
         input: Place,
-        output: Place,
-        elements: usize,
         table: Box<[u8; 256]>,
     },
     Add {
         inputs: [(Place, QuantParams); 2],
-        output: (Place, QuantParams),
-        elements: usize,
+        output: QuantParams,
         min: u8,
         max: u8,
     },
     Map {
         input: Place,
-        output: Place,
-        elements: usize,
         function: Expression,
     },
-    AddFloat {
-        inputs: [Place; 2],
-        output: Place,
-        elements: usize,
-    },
+    AddFloat([Place; 2]),
+    /// Over rows of so many elements.
     Softmax {
         input: Place,
-        output: Place,
-        elements: usize,
         row: usize,
     },
     /// Runs nodes in the float runtime.
     Float(Box<FloatRegion>),
     /// Copies a tensor of the float runtime into a buffer.
-    Import {
-        input: Place,
-        output: Place,
-        elements: usize,
-    },
+    Import(Place),
 }
 
 impl Plan {
@@ -132,15 +117,16 @@ impl Plan {
     }
 }
 
-impl Work {
+impl Step {
     /// What it does, for people.
     pub(crate) fn describe(&self) -> String {
-        match self {
-            Self::Quantize { elements, params, .. } => {
+        let elements = self.elements;
+        match &self.work {
+            Work::Quantize { params, .. } => {
                 format!("quantize {elements} f32 -> u8, scale {}, zero point {}", params.scale, params.zero_point)
             }
-            Self::Dequantize { elements, .. } => format!("dequantize {elements} u8 -> f32"),
-            Self::Dense { rows, dense, .. } => {
+            Work::Dequantize { .. } => format!("dequantize {elements} u8 -> f32"),
+            Work::Dense { rows, dense, .. } => {
                 let result = match dense.output {
                     DenseOutput::U8 { .. } => "u8",
                     DenseOutput::F32 { .. } => "f32",
@@ -148,61 +134,30 @@ impl Work {
                 let repeats = if *rows == 1 { String::new() } else { format!("{rows} x ") };
                 format!("dense {repeats}{} -> {}, u8 x s8 -> {result}", dense.weights.k(), dense.weights.n())
             }
-            Self::Lookup { elements, .. } => format!("table lookup {elements} u8 -> u8"),
-            Self::Add { elements, .. } => format!("add {elements} u8 + u8 -> u8"),
-            Self::Map { elements, .. } => format!("elementwise function of {elements} f32"),
-            Self::AddFloat { elements, .. } => format!("add {elements} f32"),
-            Self::Softmax { row, .. } => format!("softmax over {row} f32"),
-            Self::Float(region) => format!("{} nodes in the float runtime", region.node_count),
-            Self::Import { elements, .. } => format!("copy {elements} f32 from the float runtime"),
+            Work::Lookup { .. } => format!("table lookup {elements} u8 -> u8"),
+            Work::Add { .. } => format!("add {elements} u8 + u8 -> u8"),
+            Work::Map { .. } => format!("elementwise function of {elements} f32"),
+            Work::AddFloat(_) => format!("add {elements} f32"),
+            Work::Softmax { row, .. } => format!("softmax over {row} f32"),
+            Work::Float(region) if region.node_count == 1 => "1 node in the float runtime".to_owned(),
+            Work::Float(region) => format!("{} nodes in the float runtime", region.node_count),
+            Work::Import(_) => format!("copy {elements} f32 from the float runtime"),
         }
     }
 
     /// The places it reads.
     pub(crate) fn reads(&mut self) -> Vec<&mut Place> {
-        match self {
-            Self::Quantize { input, .. }
-            | Self::Dequantize { input, .. }
-            | Self::Dense { input, .. }
-            | Self::Lookup { input, .. }
-            | Self::Map { input, .. }
-            | Self::Softmax { input, .. }
-            | Self::Import { input, .. } => vec![input],
-            Self::Add { inputs: [a, b], .. } => vec![&mut a.0, &mut b.0],
-            Self::AddFloat { inputs: [a, b], .. } => vec![a, b],
-            Self::Float(region) => region.inputs.iter_mut().map(|input| &mut input.place).collect(),
-        }
-    }
-
-    /// The buffer it fills, if it fills one.
-    pub(crate) fn output(&self) -> Option<Place> {
-        match self {
-            Self::Quantize { output, .. }
-            | Self::Dequantize { output, .. }
-            | Self::Dense { output, .. }
-            | Self::Lookup { output, .. }
-            | Self::Add { output: (output, _), .. }
-            | Self::Map { output, .. }
-            | Self::AddFloat { output, .. }
-            | Self::Softmax { output, .. }
-            | Self::Import { output, .. } => Some(*output),
-            Self::Float(_) => None,
-        }
-    }
-
-    /// The buffer it writes; a float region writes runtime tensors instead.
-    pub(crate) fn write(&mut self) -> Option<&mut Place> {
-        match self {
-            Self::Quantize { output, .. }
-            | Self::Dequantize { output, .. }
-            | Self::Dense { output, .. }
-            | Self::Lookup { output, .. }
-            | Self::Add { output: (output, _), .. }
-            | Self::Map { output, .. }
-            | Self::AddFloat { output, .. }
-            | Self::Softmax { output, .. }
-            | Self::Import { output, .. } => Some(output),
-            Self::Float(_) => None,
+        match &mut self.work {
+            Work::Quantize { input, .. }
+            | Work::Dequantize { input, .. }
+            | Work::Dense { input, .. }
+            | Work::Lookup { input, .. }
+            | Work::Map { input, .. }
+            | Work::Softmax { input, .. }
+            | Work::Import(input) => vec![input],
+            Work::Add { inputs: [a, b], .. } => vec![&mut a.0, &mut b.0],
+            Work::AddFloat([a, b]) => vec![a, b],
+            Work::Float(region) => region.inputs.iter_mut().map(|input| &mut input.place).collect(),
         }
     }
 }

@@ -9,9 +9,11 @@ use onnx_model::{Dim, Model};
 use rayon::prelude::*;
 
 use crate::compile::compile;
-use crate::execute::{InputView, Observed, Workspace};
+use crate::execute::{InputView, Run};
 use crate::float_region::{FloatPool, TensorValues};
+use crate::observe::Observed;
 use crate::plan::Plan;
+use crate::workspace::Workspace;
 use crate::{Error, binding, choose_kernel};
 
 /// Samples that go through the whole plan together: few enough that a layer's activations stay in the cache, enough that its
@@ -182,15 +184,11 @@ impl Session {
             let samples = y.len() / width_out;
             let first = index * self.chunk(batch);
             let inputs = [InputView { values: &x[first * width_in..(first + samples) * width_in], sample }];
-            let mut workspace = self.checkout();
-            let run =
-                self.plan.execute(self.kernel, &self.float_pool, &inputs, samples, &mut workspace).and_then(|()| {
-                    let result = self.plan.float_result(0, &inputs, samples, &workspace).ok_or_else(not_float)?;
-                    y.copy_from_slice(result);
-                    Ok(())
-                });
-            self.checkin(workspace);
-            run
+            self.with_workspace(&inputs, samples, |run, workspace| {
+                self.plan.execute(run, workspace)?;
+                y.copy_from_slice(self.plan.float_result(0, run, workspace).ok_or_else(not_float)?);
+                Ok(())
+            })
         };
         let size = self.chunk(batch) * width_out;
         match &self.pool {
@@ -237,16 +235,12 @@ impl Session {
         let rows: Vec<_> = given.iter().map(|array| binding::rows(array, start, samples, padded)).collect();
         let views: Vec<InputView<'_>> =
             rows.iter().zip(given).map(|(values, array)| InputView { values, sample: &array.shape()[1..] }).collect();
-        let mut workspace = self.checkout();
-        let run = self.plan.execute(self.kernel, &self.float_pool, &views, padded, &mut workspace).and_then(|()| {
+        self.with_workspace(&views, padded, |run, workspace| {
+            self.plan.execute(run, workspace)?;
             (0..self.plan.outputs.len())
-                .map(|index| {
-                    Ok(binding::truncate(self.plan.result(index, &views, padded, &workspace)?, padded, samples))
-                })
+                .map(|index| Ok(binding::truncate(self.plan.result(index, run, workspace)?, padded, samples)))
                 .collect()
-        });
-        self.checkin(workspace);
-        run
+        })
     }
 
     /// Runs like [`Session::run_named`], in one piece, and shows each tensor to `see` as soon as it is made, without keeping any.
@@ -274,10 +268,7 @@ impl Session {
         }
         let views: Vec<InputView<'_>> =
             given.iter().map(|array| InputView { values: binding::flat(array), sample: &array.shape()[1..] }).collect();
-        let mut workspace = self.checkout();
-        let run = self.plan.execute_observed(self.kernel, &self.float_pool, &views, batch, &mut workspace, see);
-        self.checkin(workspace);
-        run
+        self.with_workspace(&views, batch, |run, workspace| self.plan.execute_observed(run, workspace, see))
     }
 
     fn check_single(&self) -> Result<(), Error> {
@@ -294,12 +285,19 @@ impl Session {
         batch.div_ceil(threads).clamp(1, CHUNK)
     }
 
-    fn checkout(&self) -> Workspace {
-        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    fn checkin(&self, workspace: Workspace) {
-        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    /// Gives `work` the buffers of an earlier run that has ended, or new ones if all are in use.
+    fn with_workspace<T>(
+        &self,
+        inputs: &[InputView<'_>],
+        samples: usize,
+        work: impl FnOnce(&Run<'_>, &mut Workspace) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let pool = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workspace = pool().pop().unwrap_or_default();
+        let run = Run { kernel: self.kernel, pool: &self.float_pool, inputs, samples };
+        let result = work(&run, &mut workspace);
+        pool().push(workspace);
+        result
     }
 
     /// The model's inputs: name and declared shape, batch first.
@@ -339,11 +337,7 @@ impl Session {
 
     /// The steps of the plan in the order they run.
     pub fn steps(&self) -> Vec<StepInfo> {
-        self.plan
-            .steps
-            .iter()
-            .map(|step| StepInfo { tensor: step.names.join(", "), work: step.work.describe() })
-            .collect()
+        self.plan.steps.iter().map(|step| StepInfo { tensor: step.names.join(", "), work: step.describe() }).collect()
     }
 }
 

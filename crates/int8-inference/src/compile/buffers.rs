@@ -15,10 +15,8 @@ pub(crate) fn share(plan: &mut Plan, sizes: &Virtual) {
     let mut last_read: HashMap<Place, usize> = HashMap::new();
     for (time, step) in plan.steps.iter_mut().enumerate() {
         // A result nobody reads still needs its buffer while it is written.
-        if let Some(place) = step.work.write() {
-            last_read.insert(*place, time);
-        }
-        for place in step.work.reads() {
+        last_read.insert(step.output, time);
+        for place in step.reads() {
             last_read.insert(*place, time);
         }
     }
@@ -29,14 +27,12 @@ pub(crate) fn share(plan: &mut Plan, sizes: &Virtual) {
     let mut bytes = Pool::default();
     let mut assigned: BTreeMap<Place, Place> = BTreeMap::new();
     for (time, step) in plan.steps.iter_mut().enumerate() {
-        if let Some(place) = step.work.write() {
-            let real = match *place {
-                Place::Float(id) => Place::Float(floats.take(sizes.floats[id])),
-                Place::Byte(id) => Place::Byte(bytes.take(sizes.bytes[id])),
-                other => other,
-            };
-            assigned.insert(*place, real);
-        }
+        let real = match step.output {
+            Place::Float(id) => Place::Float(floats.take(sizes.floats[id])),
+            Place::Byte(id) => Place::Byte(bytes.take(sizes.bytes[id])),
+            other => other,
+        };
+        assigned.insert(step.output, real);
         // Inputs are released only after the output is placed, so a step never writes what it reads.
         for (before, &after) in &assigned {
             if last_read.get(before) == Some(&time) {
@@ -47,15 +43,12 @@ pub(crate) fn share(plan: &mut Plan, sizes: &Virtual) {
                 }
             }
         }
-        let renumber = |place: &mut Place| {
+        for place in step.reads() {
             if let Some(&real) = assigned.get(place) {
                 *place = real;
             }
-        };
-        step.work.reads().into_iter().for_each(renumber);
-        if let Some(place) = step.work.write() {
-            renumber(place);
         }
+        step.output = real;
         assigned.retain(|before, _| last_read.get(before).is_some_and(|&last| last > time));
     }
     for output in &mut plan.outputs {

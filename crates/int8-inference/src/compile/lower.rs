@@ -1,0 +1,382 @@
+//! Turns items, in order, into steps over buffers.
+
+use std::collections::{HashMap, HashSet};
+
+use kernels::Kernel;
+use onnx_model::graph::describe;
+use onnx_model::proto::NodeProto;
+use onnx_model::{Dim, Model};
+
+use super::buffers::{self, Virtual};
+use super::dense::{DenseOutput, DensePattern};
+use super::graph::Graph;
+use super::item::{Item, ItemKind};
+use super::shape;
+use crate::Error;
+use crate::error::OTHER_RUNTIME;
+use crate::expression::Expression;
+use crate::float_region::{Dynamic, FloatRegion, RegionInput, sample_shape};
+use crate::plan::{Place, Plan, PlanInput, PlanOutput, Step, Work};
+use crate::quantization::QuantParams;
+
+/// Largest batch a model may be fixed at: buffers are sized by it before any data is seen.
+const MAX_FIXED_BATCH: usize = 4096;
+
+/// What is known of a tensor once the step that makes it is laid out.
+#[derive(Clone)]
+struct Value {
+    place: Place,
+    /// Shape of one sample; unknown for results of the float runtime that only it reads.
+    sample: Option<Vec<usize>>,
+    params: Option<QuantParams>,
+}
+
+/// Who reads each tensor.
+pub(crate) struct Demand<'a> {
+    /// Tensors that some step of the engine reads.
+    native: HashSet<&'a str>,
+    /// How often items and results of the plan read each tensor.
+    reads: HashMap<&'a str, usize>,
+    /// Whether the engine executes anything at all.
+    any_native: bool,
+}
+
+impl<'a> Demand<'a> {
+    pub(crate) fn new(items: &[Item<'a>], wanted: &[&'a str]) -> Self {
+        let mut reads = HashMap::new();
+        for name in items.iter().flat_map(|item| item.inputs.iter()).chain(wanted) {
+            *reads.entry(*name).or_insert(0) += 1;
+        }
+        let native =
+            items.iter().filter(|item| item.is_native()).flat_map(|item| item.inputs.iter().copied()).collect();
+        Self { native, reads, any_native: items.iter().any(Item::is_native) }
+    }
+}
+
+pub(crate) struct Lowering<'g, 'a> {
+    graph: &'g Graph<'a>,
+    kernel: &'g dyn Kernel,
+    demand: Demand<'a>,
+    plan: Plan,
+    sizes: Virtual,
+    values: HashMap<&'a str, Value>,
+    /// Results of the float regions on a batch of zeros, to learn their shapes.
+    probes: HashMap<&'a str, Dynamic>,
+}
+
+impl<'g, 'a> Lowering<'g, 'a> {
+    pub(crate) fn new(
+        graph: &'g Graph<'a>,
+        model: &Model,
+        kernel: &'g dyn Kernel,
+        demand: Demand<'a>,
+    ) -> Result<Self, Error> {
+        let infos = model.inputs();
+        let fixed_batch = infos.iter().find_map(|input| match input.shape.as_deref()?.first()? {
+            Dim::Fixed(batch) if *batch > 0 => Some((*batch, &input.name)),
+            _ => None,
+        });
+        if let Some((batch, input)) = fixed_batch.filter(|(batch, _)| *batch > MAX_FIXED_BATCH) {
+            return Err(Error::Shape {
+                tensor: input.clone(),
+                reason: format!(
+                    "its batch is fixed at {batch}, more than {MAX_FIXED_BATCH}; export it with a free batch"
+                ),
+            });
+        }
+        let fixed_batch = fixed_batch.map(|(batch, _)| batch);
+        let inputs: Vec<PlanInput> = infos
+            .into_iter()
+            .map(|input| PlanInput {
+                sample: input.shape.as_deref().and_then(fixed_sample),
+                name: input.name,
+                shape: input.shape,
+            })
+            .collect();
+        let declared = graph.proto.input.iter().map(|input| input.name());
+        let values = declared
+            .filter_map(|name| {
+                let index = inputs.iter().position(|input| input.name == name)?;
+                let sample = inputs[index].sample.clone();
+                Some((name, Value { place: Place::Input(index), sample, params: None }))
+            })
+            .collect();
+        Ok(Self {
+            graph,
+            kernel,
+            demand,
+            plan: Plan {
+                inputs,
+                outputs: Vec::new(),
+                steps: Vec::new(),
+                float_buffers: Vec::new(),
+                byte_buffers: Vec::new(),
+                dynamic_slots: 0,
+                fixed_batch,
+                macs_per_sample: 0,
+            },
+            sizes: Virtual { floats: Vec::new(), bytes: Vec::new() },
+            values,
+            probes: HashMap::new(),
+        })
+    }
+
+    fn value(&self, tensor: &str) -> Result<&Value, Error> {
+        self.values.get(tensor).ok_or_else(|| Error::NoSuchTensor(tensor.to_owned()))
+    }
+
+    /// A tensor a step of the engine reads: its place and the shape of one sample.
+    fn operand(&self, tensor: &str) -> Result<(Place, Vec<usize>), Error> {
+        let value = self.value(tensor)?;
+        let sample = value.sample.clone().ok_or_else(|| Error::Shape {
+            tensor: tensor.to_owned(),
+            reason: "its dimensions behind the batch are not fixed in the file; the integer engine needs them"
+                .to_owned(),
+        })?;
+        Ok((value.place, sample))
+    }
+
+    fn quantized_operand(&self, tensor: &str) -> Result<(Place, Vec<usize>), Error> {
+        if self.value(tensor)?.params.is_none() {
+            return Err(Error::Shape {
+                tensor: tensor.to_owned(),
+                reason: "it is dequantized but was not made by a QuantizeLinear node".to_owned(),
+            });
+        }
+        self.operand(tensor)
+    }
+
+    /// Appends the step that makes `tensor`: u8 when it has parameters, else f32.
+    fn emit(
+        &mut self,
+        tensor: &'a str,
+        work: Work,
+        sample: Vec<usize>,
+        params: Option<QuantParams>,
+    ) -> Result<(), Error> {
+        let elements = shape::elements(tensor, &sample)?;
+        let output = match params {
+            Some(_) => {
+                self.sizes.bytes.push(elements);
+                Place::Byte(self.sizes.bytes.len() - 1)
+            }
+            None => {
+                self.sizes.floats.push(elements);
+                Place::Float(self.sizes.floats.len() - 1)
+            }
+        };
+        let quantized = params.map(|params| {
+            let real = self.graph.producer(tensor).and_then(|(_, node)| node.input.first());
+            (params, real.cloned().unwrap_or_default())
+        });
+        self.plan.steps.push(Step {
+            names: vec![tensor.to_owned()],
+            sample: Some(sample.clone()),
+            elements,
+            quantized,
+            output,
+            work,
+        });
+        self.values.insert(tensor, Value { place: output, sample: Some(sample), params });
+        Ok(())
+    }
+
+    pub(crate) fn native(&mut self, item: Item<'a>) -> Result<(), Error> {
+        let (&output, &first) = match (item.outputs.first(), item.inputs.first()) {
+            (Some(output), Some(first)) => (output, first),
+            _ => return Ok(()),
+        };
+        match item.kind {
+            ItemKind::Quantize(params) => {
+                let (input, sample) = self.operand(first)?;
+                self.emit(output, Work::Quantize { input, params }, sample, Some(params))
+            }
+            ItemKind::Dequantize(params) => {
+                let (input, sample) = self.quantized_operand(first)?;
+                self.emit(output, Work::Dequantize { input, params }, sample, None)
+            }
+            ItemKind::Dense(pattern) => self.dense(first, output, &pattern),
+            ItemKind::Lookup { function, from, params } => {
+                let (input, sample) = self.quantized_operand(first)?;
+                let table = table(&function, from, params);
+                self.emit(output, Work::Lookup { input, table }, sample, Some(params))
+            }
+            ItemKind::Add { from, params, clamp } => {
+                let (a, sample) = self.quantized_operand(first)?;
+                let (b, other) = self.quantized_operand(item.inputs[1])?;
+                same_shape(output, &sample, &other)?;
+                let (min, max) = (params.quantize(clamp.0), params.quantize(clamp.1));
+                let work = Work::Add { inputs: [(a, from[0]), (b, from[1])], output: params, min, max };
+                self.emit(output, work, sample, Some(params))
+            }
+            ItemKind::Reshape(node) => {
+                let (place, sample) = self.operand(first)?;
+                let sample = shape::reshaped(self.graph, node, &sample)?;
+                let params = self.value(first)?.params;
+                self.values.insert(output, Value { place, sample: Some(sample), params });
+                Ok(())
+            }
+            ItemKind::Map(function) => {
+                let (input, sample) = self.operand(first)?;
+                self.emit(output, Work::Map { input, function }, sample, None)
+            }
+            ItemKind::AddFloat => {
+                let (a, sample) = self.operand(first)?;
+                let (b, other) = self.operand(item.inputs[1])?;
+                same_shape(output, &sample, &other)?;
+                self.emit(output, Work::AddFloat([a, b]), sample, None)
+            }
+            ItemKind::Softmax(node) => self.softmax(first, output, node),
+            ItemKind::Onnx(_) => Ok(()),
+        }
+    }
+
+    fn softmax(&mut self, input: &'a str, output: &'a str, node: &NodeProto) -> Result<(), Error> {
+        let (input, sample) = self.operand(input)?;
+        let rank = sample.len() as i64 + 1;
+        let axis = node.attr_int("axis", if self.graph.opset >= 13 { -1 } else { 1 })?;
+        let row = sample.last().copied().unwrap_or(1);
+        if axis != -1 && axis != rank - 1 {
+            return Err(Error::Unsupported {
+                node: describe(node),
+                reason: format!("its axis is {axis}, not the last of {rank}"),
+                way_out: OTHER_RUNTIME,
+            });
+        }
+        self.emit(output, Work::Softmax { input, row }, sample, None)
+    }
+
+    fn dense(&mut self, input: &'a str, output: &'a str, pattern: &DensePattern<'a>) -> Result<(), Error> {
+        let (place, mut sample) = self.quantized_operand(input)?;
+        let dense = pattern.load(self.graph, self.kernel)?;
+        let (k, n) = (dense.weights.k(), dense.weights.n());
+        let elements = shape::elements(input, &sample)?;
+        match sample.last_mut() {
+            Some(last) if *last == k => *last = n,
+            _ => {
+                return Err(Error::Invalid {
+                    node: describe(pattern.node),
+                    reason: format!("its weights take {k} features, its input \"{input}\" has samples of {sample:?}"),
+                });
+            }
+        }
+        let rows = sample[..sample.len() - 1].iter().product();
+        self.plan.macs_per_sample =
+            self.plan.macs_per_sample.saturating_add((elements as u64).saturating_mul(n as u64));
+        let params = match dense.output {
+            DenseOutput::U8 { .. } => pattern.output,
+            DenseOutput::F32 { .. } => None,
+        };
+        self.emit(output, Work::Dense { input: place, rows, dense: Box::new(dense) }, sample, params)
+    }
+
+    /// Makes one float region of the nodes and brings what the engine reads of it into buffers.
+    pub(crate) fn float(&mut self, nodes: Vec<Item<'a>>) -> Result<(), Error> {
+        let made: HashSet<&str> = nodes.iter().flat_map(|item| item.outputs.iter().copied()).collect();
+        let mut inner_reads: HashMap<&str, usize> = HashMap::new();
+        let mut inputs: Vec<RegionInput> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
+        for &name in nodes.iter().flat_map(|item| &item.inputs) {
+            *inner_reads.entry(name).or_insert(0) += 1;
+            if made.contains(name) || !seen.insert(name) {
+                continue;
+            }
+            let value = self.value(name)?;
+            if value.params.is_some() {
+                return Err(Error::Shape {
+                    tensor: name.to_owned(),
+                    reason: "a float node reads the integers of this quantized tensor directly".to_owned(),
+                });
+            }
+            inputs.push(RegionInput { name: name.to_owned(), place: value.place, sample: value.sample.clone() });
+        }
+        let results: Vec<&'a str> = nodes
+            .iter()
+            .flat_map(|item| item.outputs.iter().copied())
+            .filter(|name| self.demand.reads.get(name) > inner_reads.get(name))
+            .collect();
+        let indices: Vec<usize> = nodes
+            .iter()
+            .filter_map(|item| if let ItemKind::Onnx(index) = item.kind { Some(index) } else { None })
+            .collect();
+        let first_slot = self.plan.dynamic_slots;
+        let region = FloatRegion::compile(self.graph, &indices, inputs, &results, first_slot)?;
+        self.plan.dynamic_slots += results.len();
+        if self.demand.any_native {
+            let batch = self.plan.fixed_batch.unwrap_or(1);
+            self.probes.extend(results.iter().copied().zip(region.probe(batch, &self.plan.inputs, &self.probes)?));
+        }
+        self.plan.steps.push(Step {
+            names: results.iter().map(|&name| name.to_owned()).collect(),
+            sample: None,
+            elements: 0,
+            quantized: None,
+            output: Place::Dynamic(first_slot),
+            work: Work::Float(Box::new(region)),
+        });
+        for (offset, &name) in results.iter().enumerate() {
+            let input = Place::Dynamic(first_slot + offset);
+            if self.demand.native.contains(name) {
+                self.import(name, input)?;
+            } else {
+                self.values.insert(name, Value { place: input, sample: None, params: None });
+            }
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, tensor: &'a str, input: Place) -> Result<(), Error> {
+        let batch = self.plan.fixed_batch.unwrap_or(1);
+        let sample =
+            self.probes.get(tensor).and_then(|probe| sample_shape(probe, batch)).ok_or_else(|| Error::Shape {
+                tensor: tensor.to_owned(),
+                reason: "it is quantized but is no float tensor with the batch in front".to_owned(),
+            })?;
+        self.emit(tensor, Work::Import(input), sample, None)
+    }
+
+    pub(crate) fn finish(mut self, wanted: &[&'a str]) -> Result<Plan, Error> {
+        for &name in wanted {
+            let value = self.values.get(name).cloned().ok_or_else(|| Error::Shape {
+                tensor: name.to_owned(),
+                reason: "it is a constant, not a result".to_owned(),
+            })?;
+            self.plan.outputs.push(PlanOutput {
+                name: name.to_owned(),
+                place: value.place,
+                sample: value.sample,
+                params: value.params,
+            });
+        }
+        if !self.plan.has_float() {
+            self.plan.fixed_batch = None;
+        }
+        buffers::share(&mut self.plan, &self.sizes);
+        Ok(self.plan)
+    }
+}
+
+/// The dimensions behind the batch, if all are fixed.
+fn fixed_sample(shape: &[Dim]) -> Option<Vec<usize>> {
+    let (_, rest) = shape.split_first()?;
+    rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Some(*size) } else { None }).collect()
+}
+
+fn same_shape(tensor: &str, a: &[usize], b: &[usize]) -> Result<(), Error> {
+    if a == b {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        tensor: tensor.to_owned(),
+        reason: format!("it adds samples of {a:?} and {b:?}; only equal shapes are supported"),
+    })
+}
+
+/// The function between two quantizations at each of the 256 inputs.
+fn table(function: &Expression, from: QuantParams, to: QuantParams) -> Box<[u8; 256]> {
+    let mut table = Box::new([0u8; 256]);
+    for q in 0..=255u8 {
+        table[usize::from(q)] = to.quantize(function.eval(from.dequantize(q)));
+    }
+    table
+}
