@@ -43,8 +43,14 @@ pub struct Session {
     kernel: &'static dyn Kernel,
     threads: usize,
     pool: Option<rayon::ThreadPool>,
+    seats: Mutex<Vec<Seat>>,
+}
+
+/// What each of the runs going on at once has for itself. The threads of a float runtime are among it: sharing them, runs would wait
+/// for each other.
+struct Seat {
+    workspace: Workspace,
     float_pool: FloatPool,
-    workspaces: Mutex<Vec<Workspace>>,
 }
 
 /// One result of [`Session::run_named`].
@@ -97,14 +103,7 @@ impl Session {
                     .map_err(|error| Error::Threads { threads, reason: error.to_string() })?,
             ),
         };
-        Ok(Self {
-            plan: compile(model, &options.taps, kernel)?,
-            kernel,
-            threads,
-            pool,
-            float_pool: FloatPool::new(threads),
-            workspaces: Mutex::default(),
-        })
+        Ok(Self { plan: compile(model, &options.taps, kernel)?, kernel, threads, pool, seats: Mutex::default() })
     }
 
     /// Runs a model of one input and one output: f32 in, f32 out, `[batch, ...]` each.
@@ -292,11 +291,13 @@ impl Session {
         samples: usize,
         work: impl FnOnce(&Run<'_>, &mut Workspace) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let pool = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut workspace = pool().pop().unwrap_or_default();
-        let run = Run { kernel: self.kernel, pool: &self.float_pool, inputs, samples };
-        let result = work(&run, &mut workspace);
-        pool().push(workspace);
+        let seats = || self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = seats().pop();
+        let mut seat =
+            free.unwrap_or_else(|| Seat { workspace: Workspace::default(), float_pool: FloatPool::new(self.threads) });
+        let run = Run { kernel: self.kernel, pool: &seat.float_pool, inputs, samples };
+        let result = work(&run, &mut seat.workspace);
+        seats().push(seat);
         result
     }
 

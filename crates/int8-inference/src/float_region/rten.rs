@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::ArrayD;
 use onnx_model::graph::describe;
@@ -25,12 +25,19 @@ const MAX_PROBE_ELEMENTS: usize = 1 << 28;
 /// A tensor in rten's form.
 pub(crate) type Dynamic = Value;
 
-/// The threads rten may use.
-pub(crate) struct FloatPool(Arc<ThreadPool>);
+/// The threads rten may use, started when it first runs.
+pub(crate) struct FloatPool {
+    threads: usize,
+    pool: OnceLock<Arc<ThreadPool>>,
+}
 
 impl FloatPool {
     pub(crate) fn new(threads: usize) -> Self {
-        Self(Arc::new(ThreadPool::with_num_threads(threads)))
+        Self { threads, pool: OnceLock::new() }
+    }
+
+    fn pool(&self) -> Arc<ThreadPool> {
+        self.pool.get_or_init(|| Arc::new(ThreadPool::with_num_threads(self.threads))).clone()
     }
 }
 
@@ -131,7 +138,7 @@ impl FloatRegion {
             })
             .collect();
         let mut options = RunOptions::default();
-        options.thread_pool = Some(pool.0.clone());
+        options.thread_pool = Some(pool.pool());
         guarded(|| self.model.run(inputs, &self.output_ids, Some(options))).map_err(Error::Float)
     }
 }
