@@ -1,0 +1,38 @@
+"""Quantizes a float model with ONNX Runtime's own quantize_static.
+
+Usage: quantize_static.py MODEL SAMPLES INT8 {u8|s8} {per-channel|per-tensor} {asymmetric|symmetric}
+"""
+
+import sys
+
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+import samples
+
+BATCH = 100
+
+
+class Batches(CalibrationDataReader):
+    def __init__(self, name, x):
+        self.batches = iter([{name: x[start : start + BATCH]} for start in range(0, len(x), BATCH)])
+
+    def get_next(self):
+        return next(self.batches, None)
+
+
+def main(path, samples_path, int8_path, activations, granularity, symmetry):
+    quantize_static(
+        path,
+        int8_path,
+        Batches(*samples.for_model(samples_path, onnx.load(path))),
+        quant_format=QuantFormat.QDQ,
+        activation_type={"u8": QuantType.QUInt8, "s8": QuantType.QInt8}[activations],
+        weight_type=QuantType.QInt8,
+        per_channel={"per-channel": True, "per-tensor": False}[granularity],
+        reduce_range=False,
+        extra_options={"ActivationSymmetric": {"symmetric": True, "asymmetric": False}[symmetry]},
+    )
+
+
+main(*sys.argv[1:])

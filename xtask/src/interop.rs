@@ -1,0 +1,45 @@
+//! Do other runtimes agree with us? Judged from outside: every file comes from the `quantize` binary or from ONNX Runtime, every
+//! figure from Python.
+
+mod judge;
+mod numpy_files;
+mod python;
+mod quantize;
+mod report;
+mod shipped;
+mod synthetic;
+mod workspace;
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use judge::Judge;
+use python::Python;
+use quantize::Quantize;
+use report::Report;
+use workspace::Workspace;
+
+/// Runs all checks, prints them with a table of the worst, and writes them to `target/interop/report.json`; `false` when one failed.
+pub(crate) fn run() -> Result<bool> {
+    let workspace = Workspace::find()?;
+    let files = workspace.target.join("interop");
+    fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
+    let python = Python::installed(&workspace)?;
+    let quantize = Quantize::built(&workspace)?;
+    let mut report = Report::default();
+    let mut judge = Judge { python: &python, quantize: &quantize, files: &files, report: &mut report };
+    shipped::check(&mut judge, &workspace)?;
+    synthetic::check(&mut judge)?;
+    numpy_files::check(&mut judge)?;
+
+    println!("\n{}", report.table());
+    let path = files.join("report.json");
+    report.save(&path, python.packages())?;
+    let failed = report.failed();
+    for check in &failed {
+        println!("FAILED {}, {}: asked {}, measured {}", check.subject, check.question, check.asked, check.measured);
+    }
+    println!("{} of {} checks passed; details in {}", report.total() - failed.len(), report.total(), path.display());
+    Ok(failed.is_empty())
+}
