@@ -3,6 +3,8 @@
 use crate::plan::Place;
 
 #[cfg(feature = "float")]
+mod rewrite;
+#[cfg(feature = "float")]
 mod rten;
 #[cfg(feature = "float")]
 pub(crate) use self::rten::{Dynamic, FloatPool, FloatRegion, float_values, sample_shape, values};

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use ndarray::ArrayD;
-use onnx_model::graph::describe;
+use onnx_model::graph::{Names, describe};
 use onnx_model::proto::{GraphProto, ValueInfoProto};
 use onnx_model::{DataType, Dim, Model, ValueInfo};
 use rten::{ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{Tensor, TensorView};
 
+use super::rewrite::for_rten;
 use super::{RegionInput, RegionValue, TensorValues};
 use crate::Error;
 use crate::compile::elements;
@@ -62,7 +63,7 @@ impl FloatRegion {
         outputs: &[&str],
         first_slot: usize,
     ) -> Result<Self, Error> {
-        let bytes = submodel(graph, nodes, &inputs, outputs).to_bytes();
+        let bytes = submodel(graph, nodes, &inputs, outputs)?.to_bytes();
         let mut options = ModelOptions::with_all_ops();
         options.prepack_weights(true);
         let model = guarded(|| options.load(bytes)).map_err(|reason| Error::Unsupported {
@@ -151,7 +152,7 @@ fn guarded<T, E: std::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Resu
     }
 }
 
-fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[RegionInput], outputs: &[&str]) -> Model {
+fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[RegionInput], outputs: &[&str]) -> Result<Model, Error> {
     let mut proto = GraphProto { name: Some("region".to_owned()), ..GraphProto::default() };
     let mut constants: Vec<&str> = Vec::new();
     let mut seen = std::collections::HashSet::new();
@@ -165,11 +166,14 @@ fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[RegionInput], outputs:
             None => proto.node.extend(graph.producer(name).map(|(_, node)| node.clone())),
         }
     }
-    proto.node.extend(nodes.iter().map(|&index| graph.proto.node[index].clone()));
+    let mut names = Names::of(graph.proto);
+    for &index in nodes {
+        proto.node.extend(for_rten(&graph.proto.node[index], &mut names)?);
+    }
     let declared = |name: &str| graph.proto.input.iter().find(|info| info.name() == name).cloned();
     proto.input = inputs.iter().map(|input| declared(&input.name).unwrap_or_else(|| named(&input.name))).collect();
     proto.output = outputs.iter().map(|name| named(name)).collect();
-    graph.model.with_graph(proto)
+    Ok(graph.model.with_graph(proto))
 }
 
 fn named(name: &str) -> ValueInfoProto {
