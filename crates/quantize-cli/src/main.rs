@@ -10,6 +10,7 @@ mod data;
 mod files;
 mod format;
 mod progress;
+mod threads;
 mod timing;
 
 use std::process::ExitCode;

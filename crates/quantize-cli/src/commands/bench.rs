@@ -18,6 +18,7 @@ use crate::console::Report;
 use crate::data::ReadingArgs;
 use crate::files::{InFile, open_session};
 use crate::format::{self, Column};
+use crate::threads::ThreadsArgs;
 use crate::timing::{Timing, time};
 
 /// Different random samples a model is timed on.
@@ -41,9 +42,8 @@ pub(crate) struct Args {
     /// Batch sizes.
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,32,256", value_parser = RangedU64ValueParser::<usize>::new().range(1..=65536))]
     batch: Vec<usize>,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadsArgs,
     /// Time for each model and batch size.
     #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
     seconds: Duration,
@@ -85,7 +85,7 @@ pub(crate) struct Subject<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<BenchReport> {
-    let options = SessionOptions { threads: args.threads, ..SessionOptions::default() };
+    let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
     let paths: Vec<&Path> = std::iter::once(&args.model).chain(&args.against).map(PathBuf::as_path).collect();
     let opened: Vec<(Model, Session)> = paths.iter().map(|path| open_session(path, &options)).collect::<Result<_>>()?;
     let subjects: Vec<Subject> =

@@ -14,6 +14,7 @@ use crate::data::DataArgs;
 use crate::files::{check_output, open_float};
 use crate::format::{self, Column};
 use crate::progress;
+use crate::threads::ThreadsArgs;
 
 /// Collects the ranges of all weights, biases and activations of a float model in one pass over samples.
 ///
@@ -40,15 +41,14 @@ pub(crate) struct Args {
 pub(crate) struct WorkArgs {
     /// Samples handed over together.
     #[arg(long, value_name = "N", default_value_t = Self::default().batch)]
-    pub(crate) batch: NonZeroUsize,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    batch: NonZeroUsize,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
 impl Default for WorkArgs {
     fn default() -> Self {
-        Self { batch: NonZeroUsize::MIN.saturating_add(63), threads: None }
+        Self { batch: NonZeroUsize::MIN.saturating_add(63), threads: ThreadsArgs::default() }
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn calibrate(
     work: &WorkArgs,
     output: &Path,
 ) -> Result<CalibrateReport> {
-    let mut calibrator = Calibrator::with_threads(model, work.threads.map(NonZeroUsize::get))?;
+    let mut calibrator = Calibrator::with_threads(model, work.threads.threads)?;
     let state_bytes = calibrator.state_bytes();
     progress::announce(&format!(
         "the statistics take at most {}, for any number of samples",

@@ -15,6 +15,7 @@ use crate::data::DataArgs;
 use crate::files::{check_output, open_session};
 use crate::format::{self, Column};
 use crate::progress;
+use crate::threads::ThreadsArgs;
 
 /// Runs a float or int8 model on samples and writes its results as NumPy arrays.
 ///
@@ -39,9 +40,8 @@ pub(crate) struct Args {
     /// Samples that run together.
     #[arg(long, value_name = "N", default_value = "256")]
     batch: NonZeroUsize,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
 /// What was written.
@@ -55,11 +55,8 @@ pub(crate) struct RunReport {
 }
 
 pub(crate) fn run(args: &Args) -> Result<RunReport> {
-    let options = SessionOptions {
-        taps: args.taps.clone(),
-        threads: args.threads.map(NonZeroUsize::get),
-        ..SessionOptions::default()
-    };
+    let options =
+        SessionOptions { taps: args.taps.clone(), threads: args.threads.threads, ..SessionOptions::default() };
     let (model, session) = open_session(&args.model, &options)?;
     let form = arrays::Form::of(&args.output)?;
     let results = model.outputs().len() + args.taps.len();

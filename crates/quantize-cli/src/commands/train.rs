@@ -88,8 +88,9 @@ pub(crate) fn train(
     let seconds = start.elapsed().as_secs_f64();
     let model = trained.to_model()?;
     let train_accuracy = trained.accuracy(samples)?;
-    let test_accuracy = held_out.map(|data| trained.accuracy(data)).transpose()?;
+    // Before the samples held out, which may turn out not to fit: the work is done.
     model.save(output)?;
+    let test_accuracy = held_out.map(|data| trained.accuracy(data)).transpose()?;
     Ok(TrainReport {
         file: output.to_owned(),
         bytes: model.to_bytes().len(),

@@ -1,6 +1,5 @@
 //! `quantize validate`: float against int8 on labelled samples.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -14,6 +13,7 @@ use crate::console::Report;
 use crate::data::DataArgs;
 use crate::files::{open_float, open_session};
 use crate::format::{self, Column};
+use crate::threads::ThreadsArgs;
 
 /// Compares an int8 model with its float model on samples and fails if it has lost too much.
 ///
@@ -37,9 +37,8 @@ pub(crate) struct Args {
     /// Largest drop that passes, in points of per cent.
     #[arg(long, value_name = "POINTS", default_value = "1.0", allow_negative_numbers = true, value_parser = points)]
     max_drop: f64,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
 /// A metric by the word that names it.
@@ -74,8 +73,8 @@ pub(crate) struct ValidateReport {
 
 pub(crate) fn run(args: &Args) -> Result<ValidateReport> {
     let float = open_float(&args.float)?;
-    let threads = args.threads.map(NonZeroUsize::get);
-    let (_, int8) = open_session(&args.int8, &SessionOptions { threads, ..SessionOptions::default() })?;
+    let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
+    let (_, int8) = open_session(&args.int8, &options)?;
     let samples = args.data.open_for(float.network(), &args.float, Part::Test)?;
     validate(&float, &int8, &samples, args.metric.into(), args.max_drop).with_context(|| {
         format!("cannot compare {} with {} on {}", args.float.display(), args.int8.display(), args.data.data.display())
