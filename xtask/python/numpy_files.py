@@ -45,11 +45,12 @@ def main(directory, model_path):
 
     for text in TYPES:
         values = values_of(np.dtype(text))
-        add(f"numpy {text} .npy", "npy", values, lambda path: np.save(path, values))
+        order = "big-endian " if text.startswith(">") else ""
+        add(f"NumPy .npy of {order}{values.dtype.name}", "npy", values, lambda path: np.save(path, values))
     values = values_of(np.dtype("<f4"))
-    add("numpy column-major .npy", "npy", values, lambda path: np.save(path, np.asfortranarray(values)))
-    add("numpy .npz", "npz", values, lambda path: np.savez(path, x=values, y=np.arange(4)))
-    add("numpy compressed .npz", "npz", values, lambda path: np.savez_compressed(path, x=values, y=np.arange(4)))
+    add("NumPy .npy in column-major order", "npy", values, lambda path: np.save(path, np.asfortranarray(values)))
+    add("NumPy .npz", "npz", values, lambda path: np.savez(path, x=values, y=np.arange(4)))
+    add("NumPy compressed .npz", "npz", values, lambda path: np.savez_compressed(path, x=values, y=np.arange(4)))
     json.dump(files, sys.stdout)
 
 

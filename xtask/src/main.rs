@@ -1,6 +1,10 @@
 //! Developer chores that need more than cargo: `cargo xtask --help`.
 
 mod interop;
+mod peers;
+mod python;
+mod quantize;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -12,11 +16,14 @@ use clap::Parser;
 enum Chore {
     /// Judges models and engine by ONNX's checker and ONNX Runtime; needs Python 3.11 or later and a package index.
     Interop,
+    /// Times ONNX Runtime and us on the same files in turns, on one thread, and prints the table of the README.
+    Peers,
 }
 
 fn main() -> ExitCode {
     let passed = match Chore::parse() {
         Chore::Interop => interop::run(),
+        Chore::Peers => peers::run().map(|()| true),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

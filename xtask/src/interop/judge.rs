@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::python::Python;
-use super::quantize::Quantize;
 use super::report::{Check, Report};
+use crate::python::Python;
+use crate::quantize::Quantize;
 
 /// ONNX Runtime's integer kernels for dense layers.
 pub(crate) const QGEMM: &str = "com.microsoft:QGemm";
@@ -65,7 +65,12 @@ impl Judge<'_> {
     pub(crate) fn subject(&mut self, name: &str, work: impl FnOnce(&mut Self) -> Result<()>) {
         println!("{name}");
         if let Err(error) = work(self) {
-            let answer = Answer { measured: format!("{error:#}"), shortfall: f64::INFINITY, details: Value::Null };
+            let answer = Answer {
+                measured: "an error".to_owned(),
+                note: format!("{error:#}"),
+                shortfall: f64::INFINITY,
+                details: Value::Null,
+            };
             self.add(name, "runs", "to the end".to_owned(), answer, false);
         }
     }
@@ -77,11 +82,12 @@ impl Judge<'_> {
     /// Whether ONNX's checker accepts all files.
     pub(crate) fn valid(&mut self, subject: &str, models: &[&Path]) -> Result<()> {
         let errors: BTreeMap<String, Option<String>> = self.python.ask("check_models.py", models)?;
-        let refused: String =
-            errors.iter().filter_map(|(file, error)| Some(format!("; {file}: {}", error.as_ref()?))).collect();
+        let refused: Vec<String> =
+            errors.iter().filter_map(|(file, error)| Some(format!("{file}: {}", error.as_ref()?))).collect();
         let accepted = errors.values().filter(|error| error.is_none()).count();
         let answer = Answer {
-            measured: format!("{accepted} of {}{refused}", models.len()),
+            measured: format!("{accepted} of {}", models.len()),
+            note: refused.join("; "),
             shortfall: (models.len() - accepted) as f64,
             details: json!(errors),
         };
@@ -120,7 +126,8 @@ impl Judge<'_> {
         ensure!(!run.integers.is_empty(), "{} has no quantized activation", model.display());
         let fused = run.operators.iter().filter(|name| expected.kernels.contains(&name.as_str())).count();
         let answer = Answer {
-            measured: format!("{fused} of {}: {}", expected.layers, in_short(&run.operators)),
+            measured: format!("{fused} of {}", expected.layers),
+            note: in_short(&run.operators),
             shortfall: expected.layers.abs_diff(fused) as f64,
             details: json!(run.operators),
         };
@@ -139,10 +146,8 @@ impl Judge<'_> {
             largest_difference = largest_difference.max(*largest);
         }
         let answer = Answer {
-            measured: format!(
-                "{least_equal:.4} % in the worst of {} tensors, off by <= {largest_difference}",
-                distances.len()
-            ),
+            measured: format!("{least_equal:.4} %, others off by <= {largest_difference}"),
+            note: format!("the worst of {} tensors", distances.len()),
             shortfall: 100.0 - least_equal,
             details: json!(distances),
         };
@@ -158,7 +163,8 @@ impl Judge<'_> {
         };
         let percent = 100.0 * *same_class as f64 / *samples as f64;
         let answer = Answer {
-            measured: format!("{percent:.2} % of {samples}, results within {relative:.1e}"),
+            measured: format!("{percent:.2} %"),
+            note: format!("of {samples}; results within {relative:.1e}"),
             shortfall: 100.0 - percent,
             details: json!(distances),
         };
@@ -179,7 +185,12 @@ impl Judge<'_> {
             Distance::Floats { relative, .. } => largest.max(*relative),
             Distance::Integers { .. } => f64::INFINITY,
         });
-        let answer = Answer { measured: format!("{largest:.1e}"), shortfall: largest, details: json!(distances) };
+        let answer = Answer {
+            measured: format!("{largest:.1e}"),
+            note: String::new(),
+            shortfall: largest,
+            details: json!(distances),
+        };
         self.add(subject, question, format!("<= {tolerance:e} of the largest"), answer, largest <= tolerance);
     }
 
@@ -204,14 +215,15 @@ impl Judge<'_> {
     }
 
     fn add(&mut self, subject: &str, question: &'static str, asked: String, answer: Answer, passed: bool) {
-        let Answer { measured, shortfall, details } = answer;
-        self.report.add(Check { subject: subject.to_owned(), question, asked, measured, shortfall, passed, details });
+        let (subject, Answer { measured, note, shortfall, details }) = (subject.to_owned(), answer);
+        self.report.add(Check { subject, question, asked, measured, note, shortfall, passed, details });
     }
 }
 
 /// What a check has measured; see [`Check`].
 struct Answer {
     measured: String,
+    note: String,
     shortfall: f64,
     details: Value,
 }

@@ -1,7 +1,7 @@
 //! What was asked, what was measured, and whether that is enough.
 
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
@@ -15,11 +15,20 @@ pub(crate) struct Check {
     pub(crate) question: &'static str,
     pub(crate) asked: String,
     pub(crate) measured: String,
+    /// What else the measurement showed.
+    pub(crate) note: String,
     /// How far the measurement is from perfect, in the unit of the question.
     pub(crate) shortfall: f64,
     pub(crate) passed: bool,
     /// The figures behind the answer.
     pub(crate) details: Value,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: asked {}, measured {}", self.question, self.asked, self.measured)?;
+        if self.note.is_empty() { Ok(()) } else { write!(f, " ({})", self.note) }
+    }
 }
 
 /// All checks of a run.
@@ -30,7 +39,7 @@ impl Report {
     /// Prints and keeps the check.
     pub(crate) fn add(&mut self, check: Check) {
         let verdict = if check.passed { "ok    " } else { "FAILED" };
-        println!("  {verdict} {}: asked {}, measured {}", check.question, check.asked, check.measured);
+        println!("  {verdict} {check}");
         self.0.push(check);
     }
 

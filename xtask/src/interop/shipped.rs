@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::judge::{Expected, Judge, QGEMM, QLINEAR_MATMUL};
-use super::workspace::Workspace;
+use crate::workspace::Workspace;
 
 /// How ONNX Runtime's quantize_static is called: a name, whether Gemm becomes MatMul + Add first, and its arguments.
 const VARIANTS: [(&str, bool, [&str; 3]); 8] = [

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde::Deserialize;
 
-use super::python::run;
-use super::workspace::Workspace;
+use crate::python::run;
+use crate::workspace::Workspace;
 
 /// The binary, built from this workspace.
 pub(crate) struct Quantize(PathBuf);

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
-use super::workspace::Workspace;
+use crate::workspace::Workspace;
 
 /// The interpreter of a virtual environment with the packages of `python/requirements.txt`.
 pub(crate) struct Python {
