@@ -1,5 +1,7 @@
 //! What int8 may cost: accuracy on samples held out, agreement with the float network, and the size of the file.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use dlquantizer::{Metric, Validation};
 use int8_inference::{Session, SessionOptions};
 use workspace_tests::Case;
