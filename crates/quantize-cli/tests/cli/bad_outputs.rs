@@ -92,3 +92,14 @@ fn a_demo_where_a_file_is_in_the_way() {
     refuse(args!["demo", "-o", taken], &["cannot create", "demo"]);
     assert_eq!(fs::read_to_string(&taken).unwrap(), "precious");
 }
+
+#[test]
+fn the_place_is_looked_at_before_the_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("diverges.toml");
+    let text = fs::read_to_string(root().join("mlp.toml")).unwrap();
+    let text = text.replace("learning_rate = 3e-3", "learning_rate = 1e30");
+    fs::write(&config, text.replace("weight_decay = 0.2", "weight_decay = 0.0")).unwrap();
+    let out = directory.path().join("missing/m.onnx");
+    refuse(args!["train", "--data", digits(), "--config", config, "-o", out], &["cannot write"]);
+}
