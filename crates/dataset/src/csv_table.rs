@@ -1,156 +1,220 @@
 //! Tables of numbers in CSV with a header row: one sample per line, one feature per column.
 
-use std::collections::BTreeSet;
+use std::io::{Read, Seek};
 
-use csv::{Position, ReaderBuilder, StringRecord, Trim};
+use csv::StringRecord;
 use ndarray::Array2;
 
-use crate::element::MAX_ELEMENTS;
-use crate::open::LabelSource;
-use crate::{Dataset, Input, Labels, Problem};
+use crate::class_names::ClassNames;
+use crate::csv_rows::Rows;
+use crate::labels::{Classes, class_number};
+use crate::numbers::{MAX_ELEMENTS, check_memory};
+use crate::options::LabelSource;
+use crate::stream::Source;
+use crate::{Dataset, Error, Input, Labels, Problem};
 
-/// A table before its labels are turned into class numbers.
-pub(crate) struct Table<'a> {
-    text: Text<'a>,
-    header: StringRecord,
-    features: Array2<f32>,
-    labels: Option<LabelColumn>,
+/// A table whose label column has been read once, to know the classes before the first sample.
+pub(crate) struct Scanned<R> {
+    rows: Rows<R>,
+    labels: Option<LabelScan>,
 }
 
-/// The texts of the label column and where they stand.
-struct LabelColumn {
+/// What the label column holds.
+struct LabelScan {
     position: usize,
-    cells: Vec<String>,
-    starts: Vec<u64>,
+    rows: usize,
+    names: ClassNames,
+    /// The classes, if the labels are numbers.
+    numbered: Classes,
+    /// The first number that is no class: where its row begins, and what is wrong with it.
+    fault: Option<(u64, Problem)>,
 }
 
-/// The bytes of a CSV file.
-#[derive(Clone, Copy)]
-struct Text<'a>(&'a [u8]);
-
-impl<'a> Table<'a> {
-    /// Reads a whole table. The last column holds the labels unless `label_source` says otherwise.
-    pub(crate) fn read(text: &'a [u8], label_source: &LabelSource) -> Result<Self, Problem> {
-        let text = Text(text);
-        let mut reader = text.reader();
-        let header = reader.headers().map_err(|error| text.problem(error))?.clone();
-        let label_position = label_position(&header, label_source)?;
-        let width = header.len() - usize::from(label_position.is_some());
-        if width == 0 {
+impl<R: Read + Seek + Send> Scanned<R> {
+    /// Reads the label column, which is the last one unless `label_source` says otherwise.
+    pub(crate) fn new(file: R, label_source: &LabelSource) -> Result<Self, Problem> {
+        let mut rows = Rows::new(file)?;
+        let position = label_position(rows.header(), label_source)?;
+        if rows.header().len() == usize::from(position.is_some()) {
             return Err(Problem::Samples(format!(
                 "the header row `{}` names no column of features; columns are separated by commas, \
                  and the last one holds the labels unless another is named or the data are said to have none",
-                header.iter().collect::<Vec<_>>().join(",")
+                rows.header().iter().collect::<Vec<_>>().join(",")
             )));
         }
-        let mut features = Vec::new();
-        let mut labels = label_position.map(|position| LabelColumn { position, cells: Vec::new(), starts: Vec::new() });
-        let mut rows = 0;
-        let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(|error| text.problem(error))? {
-            let start = record.position().map_or(0, Position::byte);
-            let place = |column: usize| format!("line {}, column `{}`", text.line(start), &header[column]);
-            for (i, cell) in record.iter().enumerate() {
-                let labels = labels.as_mut().filter(|labels| labels.position == i);
-                let Some(labels) = labels else {
-                    features.push(number(cell, || place(i))?);
-                    continue;
-                };
-                if cell.is_empty() {
-                    let place = place(i);
-                    let text = format!("{place}: the label is missing; fill it in or remove the line");
-                    return Err(Problem::Labels(text));
+        let Some(position) = position else {
+            return Ok(Self { rows, labels: None });
+        };
+        let labels = LabelScan::new(&mut rows, position)?;
+        Ok(Self { rows: rows.rewind()?, labels: Some(labels) })
+    }
+
+    /// Reads the label column of another part of the data set, if that table has the same columns, so that both number
+    /// their classes alike.
+    pub(crate) fn add_classes_of(&mut self, other: R) -> Result<(), Problem> {
+        let Some(labels) = &mut self.labels else {
+            return Ok(());
+        };
+        let mut other = Rows::new(other)?;
+        if other.header() == self.rows.header() {
+            while let Some(row) = other.next()? {
+                if let Some(text) = row.get(labels.position).map(str::trim).filter(|text| !text.is_empty()) {
+                    labels.names.insert(text);
                 }
-                labels.cells.push(cell.to_owned());
-                labels.starts.push(start);
-            }
-            rows += 1;
-            if features.len() as u64 > MAX_ELEMENTS {
-                return Err(Problem::TooLarge(format!(
-                    "line {} takes the table above {MAX_ELEMENTS} values; save fewer samples",
-                    text.line(start)
-                )));
             }
         }
-        let features = Array2::from_shape_vec((rows, width), features)
-            .map_err(|error| Problem::Malformed(format!("rows of unequal length: {error}")))?;
-        Ok(Self { text, header, features, labels })
+        Ok(())
     }
 
-    /// The different texts of the label column.
-    pub(crate) fn label_texts(&self) -> BTreeSet<String> {
-        let cells = self.labels.iter().flat_map(|labels| &labels.cells);
-        cells.cloned().collect()
-    }
-
-    /// The different texts of the label column of another table, if that table has the same columns.
-    pub(crate) fn label_texts_of(&self, other: &[u8]) -> Result<BTreeSet<String>, Problem> {
-        let text = Text(other);
-        let mut texts = BTreeSet::new();
-        let mut reader = text.reader();
-        if let Some(LabelColumn { position, .. }) = self.labels
-            && *reader.headers().map_err(|error| text.problem(error))? == self.header
-        {
-            for record in reader.records() {
-                let record = record.map_err(|error| text.problem(error))?;
-                texts.extend(record.get(position).map(str::to_owned));
+    /// The samples of this table, of the file named `file` in error texts.
+    pub(crate) fn into_source(mut self, file: &str) -> Result<Table<R>, Problem> {
+        let mut len = None;
+        let labels = match self.labels {
+            None => None,
+            Some(LabelScan { position, rows, names, numbered, fault }) => {
+                len = Some(rows);
+                let classes = match (names.into_classes(self.rows.header(), position)?, fault) {
+                    (Some(named), _) => named,
+                    (None, None) => numbered,
+                    (None, Some((start, problem))) => return Err(self.rows.at(start, position, problem)),
+                };
+                Some((position, classes))
             }
+        };
+        let width = self.rows.header().len() - usize::from(labels.is_some());
+        let table = Table { file: file.to_owned(), rows: self.rows, width, labels, len, taken: 0 };
+        if len == Some(0) {
+            return Err(table.no_rows());
         }
-        Ok(texts)
-    }
-
-    /// The data set of this table.
-    ///
-    /// `label_texts` are those of all parts of the data set. If all of them are numbers, they are the class numbers;
-    /// otherwise a class is numbered by its place in their order.
-    pub(crate) fn into_dataset(self, label_texts: BTreeSet<String>) -> Result<Dataset, Problem> {
-        let numeric = label_texts.iter().all(|text| text.parse::<f64>().is_ok());
-        let labels = self.labels.map(|LabelColumn { position, cells, starts }| {
-            if !numeric {
-                return Labels::from_names(&cells, label_texts.into_iter().collect());
-            }
-            let numbers: Vec<f64> = cells.iter().filter_map(|cell| cell.parse().ok()).collect();
-            Labels::from_numbers(&numbers, |i| {
-                format!("line {}, column `{}`: the label", self.text.line(starts[i]), &self.header[position])
-            })
-        });
-        let input = Input { name: "x".into(), samples: self.features.into_dyn() };
-        Dataset::checked(vec![input], labels.transpose()?)
+        Ok(table)
     }
 }
 
-impl<'a> Text<'a> {
-    fn reader(self) -> csv::Reader<&'a [u8]> {
-        ReaderBuilder::new().trim(Trim::All).from_reader(self.0)
-    }
-
-    /// The line, counted from 1, of the record that is read from byte `start` on.
-    ///
-    /// The reader's own count differs: a record begins for it before the rest of the last line's end and before empty
-    /// lines.
-    fn line(self, start: u64) -> usize {
-        let start = self.0.len().min(start as usize);
-        let skipped = self.0[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let ends_a_line = |i: &usize| match self.0[*i] {
-            b'\r' => self.0.get(i + 1) != Some(&b'\n'),
-            byte => byte == b'\n',
-        };
-        1 + (0..start + skipped).filter(ends_a_line).count()
-    }
-
-    fn problem(self, error: csv::Error) -> Problem {
-        let line = self.line(error.position().map_or(0, Position::byte));
-        match error.kind() {
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Problem::Malformed(format!(
-                "line {line}: {len} columns, but the header row has {expected_len}; every line needs a value \
-                 for each column"
-            )),
-            csv::ErrorKind::Utf8 { err, .. } => {
-                Problem::Malformed(format!("line {line}: {err}; save the table as UTF-8"))
+impl LabelScan {
+    fn new<R: Read + Seek>(rows: &mut Rows<R>, position: usize) -> Result<Self, Problem> {
+        let mut scan =
+            Self { position, rows: 0, names: ClassNames::default(), numbered: Classes::default(), fault: None };
+        while let Some(row) = rows.next()? {
+            let text = row.get(position).unwrap_or_default().trim();
+            if text.is_empty() {
+                let problem = Problem::Labels("the label is missing; fill it in or remove the line".into());
+                return Err(rows.at(rows.start(), position, problem));
             }
-            _ => Problem::Malformed(format!("not a table in CSV: {error}")),
+            scan.rows += 1;
+            scan.names.insert(text);
+            match text.parse().map(class) {
+                Ok(Ok(id)) => scan.numbered.include(&[id]),
+                Ok(Err(problem)) if scan.fault.is_none() => scan.fault = Some((rows.start(), problem)),
+                _ => {}
+            }
+        }
+        Ok(scan)
+    }
+}
+
+/// The samples of a table.
+pub(crate) struct Table<R> {
+    file: String,
+    rows: Rows<R>,
+    /// The number of features.
+    width: usize,
+    /// The position of the label column, and the classes in it.
+    labels: Option<(usize, Classes)>,
+    len: Option<usize>,
+    taken: usize,
+}
+
+impl<R: Read + Seek + Send> Table<R> {
+    fn next_piece(&mut self, n: usize) -> Result<Option<Dataset>, Problem> {
+        let (mut features, mut ids) = (Vec::new(), Vec::new());
+        if let Some(len) = self.len {
+            let n = n.min(len.saturating_sub(self.taken));
+            check_memory(n, self.width as u64)?;
+            features.reserve_exact(n * self.width);
+            ids.reserve_exact(n);
+        }
+        let mut taken = 0;
+        while taken < n {
+            let Some(row) = self.rows.next()? else {
+                self.len = Some(self.taken + taken);
+                break;
+            };
+            if let Err((column, problem)) = read_row(row, self.labels.as_ref(), &mut features, &mut ids) {
+                return Err(self.rows.at(self.rows.start(), column, problem));
+            }
+            taken += 1;
+            if features.len() as u64 > MAX_ELEMENTS {
+                let problem = format!("the table goes above {MAX_ELEMENTS} values here; take fewer samples");
+                return Err(self.rows.at(self.rows.start(), 0, Problem::TooLarge(problem)));
+            }
+        }
+        self.taken += taken;
+        if self.taken == 0 {
+            return Err(self.no_rows());
+        }
+        if taken == 0 {
+            return Ok(None);
+        }
+        let samples = Array2::from_shape_vec((taken, self.width), features)
+            .map_err(|error| Problem::Malformed(format!("rows of unequal length: {error}")))?;
+        let labels = self.labels.as_ref().map(|(_, classes)| Labels::in_classes(ids, classes)).transpose()?;
+        Dataset::checked(vec![Input { name: "x".into(), samples: samples.into_dyn() }], labels).map(Some)
+    }
+
+    fn no_rows(&self) -> Problem {
+        let shape = [0, self.width];
+        Problem::Samples(format!("array `x` of shape {shape:?} is empty; at least one sample is needed"))
+    }
+}
+
+impl<R: Read + Seek + Send> Source for Table<R> {
+    fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error> {
+        self.next_piece(n).map_err(|problem| problem.in_named(&self.file))
+    }
+
+    fn len(&self) -> Option<usize> {
+        self.len
+    }
+
+    fn classes(&self) -> Option<&Classes> {
+        Some(&self.labels.as_ref()?.1)
+    }
+}
+
+/// Appends the features of a row, and its label if there is one; an error comes with its column.
+fn read_row(
+    row: &StringRecord,
+    labels: Option<&(usize, Classes)>,
+    features: &mut Vec<f32>,
+    ids: &mut Vec<u32>,
+) -> Result<(), (usize, Problem)> {
+    for (i, cell) in row.iter().map(str::trim).enumerate() {
+        match labels {
+            Some((position, classes)) if *position == i => {
+                ids.push(label(cell, classes).map_err(|problem| (i, problem))?);
+            }
+            _ => features.push(cell.parse().map_err(|_| (i, not_a_number(cell)))?),
         }
     }
+    Ok(())
+}
+
+fn label(cell: &str, classes: &Classes) -> Result<u32, Problem> {
+    if let Some(id) = classes.id(cell) {
+        return id;
+    }
+    cell.parse().map_or_else(|_| Err(not_a_number(cell)), class)
+}
+
+/// The class that a label's number means.
+fn class(number: f64) -> Result<u32, Problem> {
+    class_number(number, || "the label".into())
+}
+
+fn not_a_number(cell: &str) -> Problem {
+    Problem::Malformed(format!(
+        "`{cell}` is not a number; write a number (or nan), or remove the column if it is no feature"
+    ))
 }
 
 /// The column that holds the labels, if there is one.
@@ -182,15 +246,6 @@ fn label_position(header: &StringRecord, label_source: &LabelSource) -> Result<O
             }
         }
     }
-}
-
-fn number(cell: &str, place: impl FnOnce() -> String) -> Result<f32, Problem> {
-    cell.parse().map_err(|_| {
-        Problem::Malformed(format!(
-            "{}: `{cell}` is not a number; write a number (or nan), or remove the column if it is no feature",
-            place()
-        ))
-    })
 }
 
 #[cfg(test)]

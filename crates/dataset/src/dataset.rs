@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::mem;
 
 use ndarray::{ArrayD, Axis};
@@ -37,14 +38,26 @@ impl Dataset {
     }
 
     pub(crate) fn checked(inputs: Vec<Input>, labels: Option<Labels>) -> Result<Self, Problem> {
-        let Some(first) = inputs.first() else {
+        let shapes = inputs.iter().map(|input| (input.name.as_str(), input.samples.shape()));
+        Self::check(shapes, labels.as_ref().map(|labels| labels.ids().len() as u64))?;
+        let inputs =
+            inputs.into_iter().map(|Input { name, samples }| Input { name, samples: row_major(samples) }).collect();
+        Ok(Self { inputs, labels })
+    }
+
+    /// The number of samples, if arrays of these names and shapes and so many labels form a data set.
+    pub(crate) fn check<'a>(
+        arrays: impl Iterator<Item = (&'a str, &'a [usize])>,
+        label_count: Option<u64>,
+    ) -> Result<usize, Problem> {
+        let arrays: Vec<_> = arrays.collect();
+        let Some(&(first, first_shape)) = arrays.first() else {
             return Err(Problem::Samples("no array of samples; name it `x` or like the model's input".into()));
         };
-        let len = first.samples.shape().first().copied().unwrap_or(0);
-        for (i, input) in inputs.iter().enumerate() {
-            let Input { name, samples } = input;
-            let shape = samples.shape();
-            if inputs[..i].iter().any(|earlier| earlier.name == *name) {
+        let len = first_shape.first().copied().unwrap_or(0);
+        let mut names = HashSet::new();
+        for (name, shape) in arrays {
+            if !names.insert(name) {
                 return Err(Problem::Samples(format!("two arrays are named `{name}`; every input needs its own name")));
             }
             if shape.is_empty() {
@@ -59,25 +72,21 @@ impl Dataset {
             }
             if shape[0] != len {
                 return Err(Problem::Samples(format!(
-                    "array `{name}` of shape {shape:?} holds {} samples, but array `{}` holds {len}; the first \
+                    "array `{name}` of shape {shape:?} holds {} samples, but array `{first}` holds {len}; the first \
                      dimension of all arrays counts the samples, so save different parts (train, test) in files of \
                      their own",
-                    shape[0], first.name
+                    shape[0]
                 )));
             }
         }
-        if let Some(labels) = &labels
-            && labels.ids().len() != len
+        if let Some(count) = label_count
+            && count != len as u64
         {
             return Err(Problem::Labels(format!(
-                "{} labels for {len} samples of array `{}`; there must be one label per sample",
-                labels.ids().len(),
-                first.name
+                "{count} labels for {len} samples of array `{first}`; there must be one label per sample"
             )));
         }
-        let inputs =
-            inputs.into_iter().map(|Input { name, samples }| Input { name, samples: row_major(samples) }).collect();
-        Ok(Self { inputs, labels })
+        Ok(len)
     }
 
     /// The number of samples, never 0.

@@ -81,11 +81,23 @@ pub enum Problem {
 impl Problem {
     /// This problem, with the array it was found in named first.
     pub(crate) fn in_array(self, name: &str) -> Self {
-        let within = |text: String| format!("array `{name}`: {text}");
         match self {
-            Self::Malformed(text) => Self::Malformed(within(text)),
-            Self::Unsupported(text) => Self::Unsupported(within(text)),
-            Self::TooLarge(text) => Self::TooLarge(within(text)),
+            // These name the array among the others.
+            Self::Samples(_) | Self::Labels(_) => self,
+            other => other.at(&format!("array `{name}`")),
+        }
+    }
+
+    /// This problem, with the place it was found at named first.
+    pub(crate) fn at(self, place: &str) -> Self {
+        let at = |text: String| format!("{place}: {text}");
+        match self {
+            Self::Malformed(text) => Self::Malformed(at(text)),
+            Self::Unsupported(text) => Self::Unsupported(at(text)),
+            Self::TooLarge(text) => Self::TooLarge(at(text)),
+            Self::Samples(text) => Self::Samples(at(text)),
+            Self::Labels(text) => Self::Labels(at(text)),
+            Self::Request(text) => Self::Request(at(text)),
             other => other,
         }
     }

@@ -4,29 +4,36 @@
 
 use std::io::{self, Read};
 
-use ndarray::{ArrayD, IxDyn};
+use crate::Problem;
+use crate::array::{ArrayReader, Header};
+use crate::element::{Element, Extent, Kind};
+use crate::label_reader::LabelReader;
+use crate::numbers::{Numbers, stream_problem};
 
-use crate::element::{Budget, Element, Extent, Kind, Number, read_to_end, stream_problem};
-use crate::{Labels, Problem};
-
-/// Reads the samples, in the shape the file gives them: `[images, rows, columns]`.
-pub(crate) fn read_samples(reader: &mut dyn Read, extent: Extent) -> Result<ArrayD<f32>, Problem> {
-    let (shape, numbers) = read(reader, extent)?;
-    let shape: Vec<_> = shape.iter().map(|&size| size as usize).collect();
-    ArrayD::from_shape_vec(IxDyn(&shape), numbers)
-        .map_err(|error| Problem::Unsupported(format!("shape {shape:?} cannot be held: {error}")))
+/// Opens the samples, in the shape the file gives them: `[images, rows, columns]`.
+pub(crate) fn open_samples(mut reader: Box<dyn Read + Send>, extent: Extent) -> Result<ArrayReader, Problem> {
+    let (header, header_len) = read_header(&mut reader)?;
+    ArrayReader::sequential(&header, reader, extent.after(header_len))
 }
 
-/// Reads a file of labels.
-pub(crate) fn read_labels(reader: &mut dyn Read, extent: Extent) -> Result<Labels, Problem> {
-    let (shape, numbers) = read(reader, extent)?;
-    if shape.len() != 1 {
-        return Err(Problem::Labels(format!("labels have shape {shape:?}, but need [samples], one class number each")));
-    }
-    Labels::from_numbers(&numbers, |i| format!("label {i} (counted from 0)"))
+/// Opens the labels in the file that `open` opens.
+pub(crate) fn open_labels(
+    open: impl Fn() -> Result<(Box<dyn Read + Send>, Extent), Problem>,
+) -> Result<LabelReader, Problem> {
+    LabelReader::new(None, || {
+        let (mut reader, extent) = open()?;
+        let (Header { element, shape, .. }, header_len) = read_header(&mut reader)?;
+        let [count] = shape[..] else {
+            return Err(Problem::Labels(format!(
+                "labels have shape {shape:?}, but need [samples], one class number each"
+            )));
+        };
+        Ok((Numbers::new(reader, extent.after(header_len), element, count)?, count))
+    })
 }
 
-fn read<T: Number>(reader: &mut dyn Read, extent: Extent) -> Result<(Vec<u64>, Vec<T>), Problem> {
+/// Reads up to the first byte of the data; also returns how many bytes that was.
+fn read_header(reader: &mut dyn Read) -> Result<(Header, u64), Problem> {
     let [zero0, zero1, code, rank] = word(reader)?;
     let kind = match code {
         0x08 => Some(Kind::U8),
@@ -45,11 +52,8 @@ fn read<T: Number>(reader: &mut dyn Read, extent: Extent) -> Result<(Vec<u64>, V
     };
     let shape =
         (0..rank).map(|_| Ok(u64::from(u32::from_be_bytes(word(reader)?)))).collect::<Result<Vec<_>, Problem>>()?;
-    let count = Budget::new().take(&shape)?;
-    let header_len = 4 + 4 * u64::from(rank);
-    let extent = extent.after(header_len);
     let element = Element { kind, big_endian: true };
-    Ok((shape, read_to_end(reader, extent, element, count)?))
+    Ok((Header { element, fortran_order: false, shape }, 4 + 4 * u64::from(rank)))
 }
 
 fn word(reader: &mut dyn Read) -> Result<[u8; 4], Problem> {

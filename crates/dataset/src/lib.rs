@@ -43,7 +43,11 @@
 //! included: deflate cannot expand more than 1,032-fold. Together the arrays of a data set hold at most
 //! [`MAX_ELEMENTS`] values.
 
+mod array;
+mod arrays;
 mod batch;
+mod class_names;
+mod csv_rows;
 mod csv_table;
 mod dataset;
 mod directory;
@@ -51,20 +55,25 @@ mod element;
 mod error;
 mod format;
 mod idx;
+mod label_reader;
 mod labels;
 mod npy;
 mod npy_header;
 mod npz;
+mod numbers;
 mod open;
+mod options;
 mod scale;
+mod stream;
 #[cfg(test)]
 mod testing;
 
 pub use batch::Batch;
 pub use dataset::{Dataset, Input};
-pub use element::MAX_ELEMENTS;
 pub use error::{Error, Problem};
 pub use labels::Labels;
 pub use npy::write_npy;
-pub use open::{OpenOptions, Part};
+pub use numbers::MAX_ELEMENTS;
+pub use options::{OpenOptions, Part};
 pub use scale::{Normalization, Scale};
+pub use stream::Stream;

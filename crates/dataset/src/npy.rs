@@ -1,46 +1,51 @@
 //! Arrays in the .npy format of NumPy, alone in a file or as an entry of an .npz archive.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
-use ndarray::{ArrayD, ArrayViewD, IxDyn, ShapeBuilder};
+use ndarray::ArrayViewD;
 
-use crate::element::{Budget, Extent, Number, read_to_end};
-use crate::npy_header::Header;
-use crate::{Labels, Problem};
+use crate::Problem;
+use crate::array::{ArrayReader, Header, ReadSeek};
+use crate::element::Extent;
+use crate::label_reader::LabelReader;
+use crate::npy_header;
+use crate::numbers::Numbers;
 
-/// Reads an array of samples, of any numeric type and element order.
-pub(crate) fn read_samples(reader: &mut dyn Read, extent: Extent, budget: &mut Budget) -> Result<ArrayD<f32>, Problem> {
-    let (header, numbers) = read(reader, extent, budget)?;
-    let shape: Vec<_> = header.shape.iter().map(|&size| size as usize).collect();
-    let shape = IxDyn(&shape).set_f(header.fortran_order);
-    ArrayD::from_shape_vec(shape, numbers)
-        .map_err(|error| Problem::Unsupported(format!("shape {:?} cannot be held: {error}", header.shape)))
-}
-
-/// Reads an array of labels, `[samples]` or `[samples, 1]`. `name` is for error texts.
-pub(crate) fn read_labels(
-    reader: &mut dyn Read,
-    extent: Extent,
-    budget: &mut Budget,
-    name: &str,
-) -> Result<Labels, Problem> {
-    let (header, numbers) = read(reader, extent, budget)?;
-    if !matches!(header.shape[..], [_] | [_, 1]) {
-        return Err(Problem::Labels(format!(
-            "labels `{name}` have shape {:?}, but need [samples], one class number each; turn one-hot rows into \
-             class numbers with .argmax(axis=1)",
-            header.shape
-        )));
+/// Opens the array of samples, of any numeric type and element order, in a file of `len` bytes.
+pub(crate) fn open_file(file: impl ReadSeek + 'static, len: u64) -> Result<ArrayReader, Problem> {
+    let mut reader = BufReader::new(file);
+    let (header, header_len) = npy_header::read(&mut reader)?;
+    let extent = Extent::Plain(len).after(header_len);
+    if header.is_scattered() {
+        return ArrayReader::seekable(header, Box::new(reader.into_inner()), header_len, extent);
     }
-    Labels::from_numbers(&numbers, |i| format!("label {i} (counted from 0) of `{name}`"))
+    ArrayReader::sequential(&header, Box::new(reader), extent)
 }
 
-fn read<T: Number>(reader: &mut dyn Read, extent: Extent, budget: &mut Budget) -> Result<(Header, Vec<T>), Problem> {
-    let (header, header_len) = Header::read(reader)?;
-    let count = budget.take(&header.shape)?;
-    let extent = extent.after(header_len);
-    let numbers = read_to_end(reader, extent, header.element, count)?;
-    Ok((header, numbers))
+/// Opens the array of samples that `reader` yields.
+pub(crate) fn open_samples(mut reader: Box<dyn Read + Send>, extent: Extent) -> Result<ArrayReader, Problem> {
+    let (header, header_len) = npy_header::read(&mut reader)?;
+    ArrayReader::sequential(&header, reader, extent.after(header_len))
+}
+
+/// Opens the array of labels, `[samples]` or `[samples, 1]`, that `open` opens; `name` is for error texts.
+pub(crate) fn open_labels(
+    name: &str,
+    open: impl Fn() -> Result<(Box<dyn Read + Send>, Extent), Problem>,
+) -> Result<LabelReader, Problem> {
+    LabelReader::new(Some(name.to_owned()), || {
+        let (mut reader, extent) = open()?;
+        let (header, header_len) = npy_header::read(&mut reader)?;
+        let Header { element, shape, .. } = &header;
+        if !matches!(shape[..], [_] | [_, 1]) {
+            return Err(Problem::Labels(format!(
+                "labels `{name}` have shape {shape:?}, but need [samples], one class number each; turn one-hot rows \
+                 into class numbers with .argmax(axis=1)"
+            )));
+        }
+        let count = header.count()?;
+        Ok((Numbers::new(reader, extent.after(header_len), *element, count)?, count))
+    })
 }
 
 /// The bytes of a .npy file (format version 1.0, little-endian f32, row-major) holding `array`.

@@ -7,50 +7,42 @@
 use std::io::{self, Read};
 
 use crate::Problem;
-use crate::element::{Element, Kind, stream_problem};
+use crate::array::Header;
+use crate::element::{Element, Kind};
+use crate::numbers::stream_problem;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// NumPy itself refuses longer headers; those of plain arrays have 118 bytes.
 const MAX_LEN: usize = 10_000;
 
-/// What the header of a .npy array tells.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) element: Element,
-    pub(crate) fortran_order: bool,
-    pub(crate) shape: Vec<u64>,
-}
-
-impl Header {
-    /// Reads up to the first byte of the data; also returns how many bytes that was.
-    pub(crate) fn read(reader: &mut dyn Read) -> Result<(Self, u64), Problem> {
-        let mut start = [0; 8];
-        fill(reader, &mut start)?;
-        if !start.starts_with(MAGIC) {
-            return Err(malformed("it does not begin like a .npy array"));
-        }
-        let mut size = [0; 4];
-        let size_len = match start[6] {
-            1 => 2,
-            2 | 3 => 4,
-            version => {
-                return Err(Problem::Unsupported(format!(
-                    "version {version} of the .npy format is unknown; save the array with numpy.save"
-                )));
-            }
-        };
-        fill(reader, &mut size[..size_len])?;
-        let size = u32::from_le_bytes(size) as usize;
-        if size > MAX_LEN {
-            return Err(malformed(&format!("its header claims {size} bytes, more than the {MAX_LEN} NumPy allows")));
-        }
-        let mut text = vec![0; size];
-        fill(reader, &mut text)?;
-        let text = str::from_utf8(&text).map_err(|_| malformed("its header is not text"))?;
-        let header = Parser { rest: text }.header()?;
-        Ok((header, (start.len() + size_len + size) as u64))
+/// Reads up to the first byte of the data; also returns how many bytes that was.
+pub(crate) fn read(reader: &mut dyn Read) -> Result<(Header, u64), Problem> {
+    let mut start = [0; 8];
+    fill(reader, &mut start)?;
+    if !start.starts_with(MAGIC) {
+        return Err(malformed("it does not begin like a .npy array"));
     }
+    let mut size = [0; 4];
+    let size_len = match start[6] {
+        1 => 2,
+        2 | 3 => 4,
+        version => {
+            return Err(Problem::Unsupported(format!(
+                "version {version} of the .npy format is unknown; save the array with numpy.save"
+            )));
+        }
+    };
+    fill(reader, &mut size[..size_len])?;
+    let size = u32::from_le_bytes(size) as usize;
+    if size > MAX_LEN {
+        return Err(malformed(&format!("its header claims {size} bytes, more than the {MAX_LEN} NumPy allows")));
+    }
+    let mut text = vec![0; size];
+    fill(reader, &mut text)?;
+    let text = str::from_utf8(&text).map_err(|_| malformed("its header is not text"))?;
+    let header = Parser { rest: text }.header()?;
+    Ok((header, (start.len() + size_len + size) as u64))
 }
 
 fn fill(reader: &mut dyn Read, bytes: &mut [u8]) -> Result<(), Problem> {

@@ -4,8 +4,47 @@ use std::io::{Cursor, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ndarray::{Axis, concatenate};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+use crate::array::ArrayReader;
+use crate::arrays::{Arrays, Place};
+use crate::stream::Source;
+use crate::{Dataset, Error, Input, Labels, Stream};
+
+/// The samples of one array, as an input `x`.
+pub(crate) fn lone(array: ArrayReader) -> Result<Arrays, Error> {
+    let place = Place { file: "file".into(), array: "x".into(), in_archive: false };
+    Arrays::new("file", vec![(place, array)], None)
+}
+
+/// All samples of a source at once.
+pub(crate) fn whole(source: impl Source + 'static) -> Result<Dataset, Error> {
+    Stream::new(Box::new(source), None).read_all()
+}
+
+/// All samples of a source, taken `n` at a time. Checks the sizes of the pieces.
+pub(crate) fn in_pieces(source: impl Source + 'static, n: usize) -> Result<Dataset, Error> {
+    let mut stream = Stream::new(Box::new(source), None);
+    let mut pieces: Vec<Dataset> = Vec::new();
+    while let Some(piece) = stream.next(n)? {
+        assert!(piece.len() <= n && pieces.last().is_none_or(|last| last.len() == n));
+        assert_eq!(piece.class_count(), stream.class_count());
+        assert_eq!(piece.class_names(), stream.class_names());
+        pieces.push(piece);
+    }
+    assert!(stream.next(n)?.is_none());
+    assert_eq!(stream.len(), Some(pieces.iter().map(Dataset::len).sum()));
+    let inputs = pieces[0].inputs().iter().enumerate().map(|(i, Input { name, .. })| {
+        let views: Vec<_> = pieces.iter().map(|piece| piece.inputs()[i].samples.view()).collect();
+        Input { name: name.clone(), samples: concatenate(Axis(0), &views).unwrap() }
+    });
+    let inputs = inputs.collect();
+    let ids = pieces.iter().map(Dataset::labels).collect::<Option<Vec<_>>>().map(|ids| ids.concat());
+    let labels = ids.map(|ids| Labels::in_classes(ids, stream.classes().unwrap()).unwrap());
+    Dataset::new(inputs, labels)
+}
 
 /// A .npy array of version 1.0 with this header text and these data.
 pub(crate) fn npy_with_header(header: &str, data: &[u8]) -> Vec<u8> {

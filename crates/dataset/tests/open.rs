@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use dataset::{Dataset, Error, OpenOptions, Part, Problem, Scale, write_npy};
+use dataset::{Dataset, Error, OpenOptions, Part, Problem, Scale, Stream, write_npy};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::Array;
@@ -165,6 +165,47 @@ fn errors_name_the_file_that_is_wrong() {
         assert_eq!(error.file(), Some(&*directory.path().join(culprit).display().to_string()));
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_stream_gives_what_opening_gives() {
+    let samples = Array::from_shape_fn((7, 2), |(i, j)| (2 * i + j) as f32).into_dyn();
+    let labels = write_npy(&Array::from_vec(vec![0.0, 1.0, 5.0, 1.0, 0.0, 2.0, 1.0]).into_dyn().view());
+    let table: String = (0..7).map(|i| format!("{},{i},k{}\n", 2 * i, i % 3)).collect();
+    let directory = directory(&[
+        ("x.npy", write_npy(&samples.view())),
+        ("x.labels.npy", labels),
+        ("t.csv", format!("a,b,y\n{table}").into()),
+        ("train-images-idx3-ubyte.gz", gzip(&idx(&[3, 1, 4, 1, 5, 9, 2]))),
+        ("train-labels-idx1-ubyte", idx(&[1, 0, 1, 0, 1, 0, 3])),
+    ]);
+    let options = OpenOptions::new(Part::Train).scale(Scale::new(0.5).unwrap());
+    for (name, class_count) in [("x.npy", 6), ("t.csv", 3), ("train-images-idx3-ubyte.gz", 4)] {
+        let path = directory.path().join(name);
+        let whole = Dataset::open(&path, &options).unwrap();
+        assert_eq!((whole.len(), whole.class_count()), (7, Some(class_count)), "{name}");
+        for n in 0..9 {
+            let mut stream = Stream::open(&path, &options).unwrap();
+            assert_eq!((stream.len(), stream.class_count()), (Some(7), Some(class_count)));
+            assert_eq!(stream.class_names(), whole.class_names());
+            let mut next = 0;
+            while let Some(piece) = stream.next(n).unwrap() {
+                let indices: Vec<_> = (next..next + piece.len()).collect();
+                assert_eq!(piece, whole.select(&indices).unwrap(), "{name} {n}");
+                next += piece.len();
+                assert!(piece.len() == n.max(1) || next == 7);
+            }
+            assert_eq!(next, 7);
+        }
+    }
+    let unlabelled = OpenOptions::new(Part::Train).unlabelled();
+    let numbers = self::directory(&[("t.csv", b"a,b\n1,2\n3,4\n".into())]);
+    let mut table = Stream::open(numbers.path().join("t.csv"), &unlabelled).unwrap();
+    assert_eq!((table.len(), table.class_count()), (None, None));
+    table.next(1).unwrap();
+    assert_eq!(table.len(), None);
+    table.next(9).unwrap();
+    assert_eq!(table.len(), Some(2));
 }
 
 #[cfg(unix)]

@@ -1,17 +1,21 @@
+use std::io::Cursor;
+
 use ndarray::arr2;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::flipped;
+use crate::testing::{flipped, in_pieces, whole};
 
-fn read_with(text: impl AsRef<[u8]>, labels: &LabelSource) -> Result<Dataset, Problem> {
-    let table = Table::read(text.as_ref(), labels)?;
-    let texts = table.label_texts();
-    table.into_dataset(texts)
+fn scan(text: impl AsRef<[u8]>, labels: &LabelSource) -> Result<Scanned<Cursor<Vec<u8>>>, Problem> {
+    Scanned::new(Cursor::new(text.as_ref().to_vec()), labels)
 }
 
-fn read(text: impl AsRef<[u8]>) -> Result<Dataset, Problem> {
+fn read_with(text: impl AsRef<[u8]>, labels: &LabelSource) -> Result<Dataset, Error> {
+    whole(scan(text, labels)?.into_source("t.csv")?)
+}
+
+fn read(text: impl AsRef<[u8]>) -> Result<Dataset, Error> {
     read_with(text, &LabelSource::Usual)
 }
 
@@ -51,12 +55,16 @@ fn class_names_are_numbered_in_sorted_order() {
 
 #[test]
 fn other_tables_add_their_classes_if_they_have_the_same_columns() {
-    let table = Table::read(b"a,kind\n1,b\n", &LabelSource::Usual).unwrap();
-    let texts = |other: &str| table.label_texts_of(other.as_bytes()).unwrap();
-    assert_eq!(texts("a,kind\n1,a\n1,b\n"), ["a", "b"].map(String::from).into());
-    assert!(texts("kind,a\na,1\n").is_empty());
-    assert!(texts("").is_empty());
-    assert!(table.label_texts_of(b"a,kind\n1\n").is_err());
+    let classes_with = |other: &str| {
+        let mut table = scan("a,kind\n1,b\n", &LabelSource::Usual).unwrap();
+        table.add_classes_of(Cursor::new(other.into())).unwrap();
+        whole(table.into_source("t.csv").unwrap()).unwrap().class_names().unwrap().to_vec()
+    };
+    assert_eq!(classes_with("a,kind\n1,a\n1,b\n1,\n"), ["a", "b"]);
+    assert_eq!(classes_with("kind,a\na,1\n"), ["b"]);
+    assert_eq!(classes_with(""), ["b"]);
+    let mut table = scan("a,kind\n1,b\n", &LabelSource::Usual).unwrap();
+    assert!(table.add_classes_of(Cursor::new(b"a,kind\n1\n".to_vec())).is_err());
 }
 
 #[test]
@@ -97,6 +105,28 @@ fn errors_name_the_line_and_the_column() {
     assert!(named("a").contains("two columns are named `a`"));
 }
 
+/// A column of different texts is not remembered to its end.
+#[test]
+fn too_many_names_are_no_labels() {
+    let rows = |name: &dyn Fn(usize) -> String| -> String { (0..70_000).map(|i| format!("1,{}\n", name(i))).collect() };
+    let long = "x".repeat(300);
+    let names = format!("a,y\n{}", rows(&|i| format!("{i}{long}")));
+    let error = read(&names).unwrap_err();
+    assert!(matches!(error.problem(), Problem::Labels(_)), "{error}");
+    assert!(error.to_string().contains("column `y` has too many different names for a label"), "{error}");
+    assert_eq!(read(format!("a,y\n{}", rows(&|i| i.to_string()))).unwrap().class_count(), Some(70_000));
+}
+
+/// Memory for one row must not depend on the file ending its lines.
+#[test]
+fn a_file_without_line_ends_is_given_up() {
+    let endless = vec![b'1'; 17 << 20];
+    for text in [endless.clone(), [b"a,y\n", &endless[..]].concat()] {
+        let error = read_with(text, &LabelSource::None).unwrap_err();
+        assert!(error.to_string().contains("a row is longer than 16777216 bytes"), "{error}");
+    }
+}
+
 proptest! {
     /// Against the numbers the text was made of.
     #[test]
@@ -124,5 +154,20 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "[a-c0-9,.\"\r\n;é -]{0,60}") {
         let _ = read(&text);
+    }
+
+    #[test]
+    fn pieces_are_the_whole(
+        rows in vec((any::<f32>(), "[a-c]{1,2}|[0-9]"), 1..30),
+        labelled in any::<bool>(),
+        n in 1usize..12,
+    ) {
+        let row = |(a, kind): &(f32, String)| if labelled { format!("{a},{kind}\n") } else { format!("{a},{a}\n") };
+        let text = format!("a,kind\n{}", rows.iter().map(row).collect::<String>());
+        let source = if labelled { LabelSource::Usual } else { LabelSource::None };
+        let open = || scan(&text, &source).unwrap().into_source("t.csv").unwrap();
+        let expected = whole(open()).unwrap();
+        prop_assert_eq!(expected.len(), rows.len());
+        prop_assert_eq!(in_pieces(open(), n).unwrap(), expected);
     }
 }

@@ -1,10 +1,14 @@
+use std::io::Cursor;
+
 use flate2::read::MultiGzDecoder;
-use ndarray::Array;
+use ndarray::{Array, ArrayD};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{flipped, gzip};
+use crate::arrays::Arrays;
+use crate::testing::{flipped, gzip, in_pieces, lone, whole};
+use crate::{Error, Labels};
 
 fn file(code: u8, shape: &[u32], data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, code, shape.len() as u8];
@@ -13,12 +17,26 @@ fn file(code: u8, shape: &[u32], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn plain(bytes: &[u8]) -> Result<ArrayD<f32>, Problem> {
-    read_samples(&mut &bytes[..], Extent::Plain(bytes.len() as u64))
+fn plain_source(bytes: &[u8]) -> Result<Arrays, Error> {
+    lone(open_samples(Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))?)
 }
 
-fn packed(bytes: &[u8]) -> Result<ArrayD<f32>, Problem> {
-    read_samples(&mut MultiGzDecoder::new(bytes), Extent::Deflated(bytes.len() as u64))
+fn packed_source(bytes: &[u8]) -> Result<Arrays, Error> {
+    let extent = Extent::Deflated(bytes.len() as u64);
+    lone(open_samples(Box::new(MultiGzDecoder::new(Cursor::new(bytes.to_vec()))), extent)?)
+}
+
+fn plain(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
+    Ok(whole(plain_source(bytes)?)?.inputs()[0].samples.clone())
+}
+
+fn packed(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
+    Ok(whole(packed_source(bytes)?)?.inputs()[0].samples.clone())
+}
+
+fn labels(bytes: &[u8]) -> Result<Labels, Problem> {
+    let mut reader = open_labels(|| Ok((Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))))?;
+    reader.next(reader.len() as usize)
 }
 
 #[test]
@@ -54,17 +72,18 @@ fn faulty_files_are_refused() {
         (file(0x0A, &[1], &[0]), "begins with the bytes 00 00 0a"),
         (file(8, &[3], &[0; 2]), "truncated"),
         (file(8, &[3], &[0; 4]), "data go on after the 3 numbers"),
-        (file(8, &[u32::MAX, u32::MAX, u32::MAX], &[]), "above 1073741824 values"),
+        (file(8, &[u32::MAX, u32::MAX, u32::MAX], &[]), "larger than any file"),
         (file(8, &[1 << 30], &[]), "truncated"),
     ] {
         let problem = plain(&bytes).unwrap_err();
         assert!(problem.to_string().contains(expected), "{problem}");
         assert!(packed(&gzip(&bytes)).is_err());
     }
-    let labels = read_labels(&mut &file(8, &[2, 2], &[0; 4])[..], Extent::Plain(100)).unwrap_err();
-    assert!(labels.to_string().contains("need [samples]"), "{labels}");
-    let labels = read_labels(&mut &file(9, &[2], &[0, 0xff])[..], Extent::Plain(100)).unwrap_err();
-    assert!(labels.to_string().starts_with("label 1 (counted from 0) is -1"), "{labels}");
+    let problem = labels(&file(8, &[2, 2], &[0; 4])).unwrap_err();
+    assert!(problem.to_string().contains("need [samples]"), "{problem}");
+    let problem = labels(&file(9, &[2], &[0, 0xff])).unwrap_err();
+    assert!(problem.to_string().starts_with("label 1 (counted from 0) is -1"), "{problem}");
+    assert_eq!(labels(&file(9, &[2], &[5, 0])).unwrap(), Labels::new(vec![5, 0]));
 }
 
 proptest! {
@@ -77,7 +96,8 @@ proptest! {
         let count: u32 = shape.iter().product();
         let bytes = file(8, &shape, &vec![3; count as usize]);
         prop_assert_eq!(plain(&bytes).unwrap().len(), count as usize);
-        prop_assert!(matches!(plain(&bytes[..cut.index(bytes.len())]), Err(Problem::Malformed(_))));
+        let cut = plain(&bytes[..cut.index(bytes.len())]).unwrap_err();
+        prop_assert!(matches!(cut.problem(), Problem::Malformed(_)));
         if let Ok(array) = plain(&flipped(&bytes, at)) {
             prop_assert!(array.len() <= bytes.len());
         }
@@ -95,9 +115,19 @@ proptest! {
         let compressed = gzip(&bytes);
         let whole = plain(&bytes).unwrap();
         prop_assert_eq!(&packed(&compressed).unwrap(), &whole);
-        prop_assert!(matches!(packed(&compressed[..cut.index(compressed.len())]), Err(Problem::Malformed(_))));
+        let cut = packed(&compressed[..cut.index(compressed.len())]).unwrap_err();
+        prop_assert!(matches!(cut.problem(), Problem::Malformed(_)));
         if let Ok(array) = packed(&flipped(&compressed, at)) {
             prop_assert_eq!(array, whole);
         }
+    }
+
+    #[test]
+    fn pieces_are_the_whole(shape in vec(1u32..6, 1..4), n in 1usize..8) {
+        let count: u32 = shape.iter().product();
+        let bytes = file(8, &shape, &(0..count).map(|i| i as u8).collect::<Vec<_>>());
+        let expected = whole(plain_source(&bytes).unwrap()).unwrap();
+        prop_assert_eq!(&in_pieces(plain_source(&bytes).unwrap(), n).unwrap(), &expected);
+        prop_assert_eq!(&in_pieces(packed_source(&gzip(&bytes)).unwrap(), n).unwrap(), &expected);
     }
 }

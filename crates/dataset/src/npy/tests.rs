@@ -1,18 +1,42 @@
+use std::io::{Cursor, Read, Write};
+
 use half::f16;
-use ndarray::{Array, arr2};
+use ndarray::{Array, ArrayD, IxDyn, arr2};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::element::MAX_ELEMENTS;
-use crate::testing::{flipped, npy, npy_with_header};
+use crate::arrays::Arrays;
+use crate::stream::Source;
+use crate::testing::{flipped, in_pieces, lone, npy, npy_with_header, whole};
+use crate::{Error, Labels};
 
-fn samples(bytes: &[u8]) -> Result<ArrayD<f32>, Problem> {
-    read_samples(&mut &bytes[..], Extent::Plain(bytes.len() as u64), &mut Budget::new())
+/// The array as a file of its own.
+fn file(bytes: &[u8]) -> Result<Arrays, Error> {
+    lone(open_file(Cursor::new(bytes.to_vec()), bytes.len() as u64)?)
+}
+
+/// The array as an entry of an archive, which can only be read on.
+fn entry(bytes: &[u8]) -> Result<Arrays, Error> {
+    lone(open_samples(Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))?)
+}
+
+fn samples(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
+    let read = |source: Arrays| whole(source).map(|dataset| dataset.inputs()[0].samples.clone());
+    let (from_file, from_entry) = (file(bytes).and_then(read), entry(bytes).and_then(read));
+    let bits = |samples: &ArrayD<f32>| samples.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    match (&from_file, &from_entry) {
+        (Ok(file), Ok(entry)) => assert_eq!((file.shape(), bits(file)), (entry.shape(), bits(entry))),
+        (Err(file), Err(entry)) => assert_eq!(file.to_string(), entry.to_string()),
+        (file, entry) => panic!("{file:?} {entry:?}"),
+    }
+    from_file
 }
 
 fn labels(bytes: &[u8]) -> Result<Labels, Problem> {
-    read_labels(&mut &bytes[..], Extent::Plain(bytes.len() as u64), &mut Budget::new(), "y")
+    let mut reader =
+        open_labels("y", || Ok((Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))))?;
+    reader.next(reader.len() as usize)
 }
 
 fn samples_of(descr: &str, data: &[u8]) -> Vec<f32> {
@@ -98,48 +122,69 @@ fn faulty_headers_are_refused() {
     }
     let mut bytes = npy("<f4", "(2,)", &[0; 8]);
     bytes[6] = 4;
-    assert!(matches!(samples(&bytes), Err(Problem::Unsupported(_))));
+    assert!(matches!(samples(&bytes).unwrap_err().problem(), Problem::Unsupported(_)));
     let problem = samples(b"\x93NUMPY\x02\x00\xff\xff\xff\xff").unwrap_err();
     assert!(problem.to_string().contains("claims 4294967295 bytes"), "{problem}");
-    assert!(matches!(samples(b"PK\x03\x04 no npy"), Err(Problem::Malformed(_))));
-    assert!(matches!(samples(b""), Err(Problem::Malformed(_))));
+    for bytes in [&b"PK\x03\x04 no npy"[..], b""] {
+        assert!(matches!(samples(bytes).unwrap_err().problem(), Problem::Malformed(_)));
+    }
 }
 
 /// Reads a header, and nothing after it.
-struct HeaderOnly<'a>(&'a [u8]);
+struct HeaderOnly(Cursor<Vec<u8>>);
 
-impl Read for HeaderOnly<'_> {
+impl Read for HeaderOnly {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        assert!(!self.0.is_empty(), "read on although the header is impossible");
-        self.0.read(buffer)
+        let read = self.0.read(buffer)?;
+        assert_ne!(read, 0, "read on although the header is impossible");
+        Ok(read)
     }
 }
 
 #[test]
 fn impossible_sizes_are_refused_before_anything_is_read_or_reserved() {
-    for (shape, deflated, expected) in [
-        ("(3,)", false, "truncated"),
-        ("(268435456,)", false, "truncated"),
-        ("(268435456,)", true, "truncated"),
-        ("(1073741825,)", true, "above 1073741824 values"),
-        ("(4294967296, 4294967296, 2)", false, "above 1073741824 values"),
-        ("(4294967296, 4294967296, 0)", false, "above 1073741824 values"),
+    for (shape, fortran_order, deflated, expected) in [
+        ("(3,)", "False", false, "truncated"),
+        ("(268435456,)", "False", false, "truncated"),
+        ("(268435456,)", "False", true, "truncated"),
+        ("(268435456, 2)", "True", true, "truncated"),
+        ("(4294967296, 4294967296, 2)", "False", false, "larger than any file"),
+        ("(4294967296, 4294967296, 0)", "True", false, "larger than any file"),
     ] {
-        let bytes = npy("<f4", shape, &[]);
+        let header = format!("{{'descr': '<f4', 'fortran_order': {fortran_order}, 'shape': {shape}}}");
+        let bytes = npy_with_header(&header, &[]);
         let stored = bytes.len() as u64 + 8;
         let extent = if deflated { Extent::Deflated(stored) } else { Extent::Plain(stored) };
-        let problem = read_samples(&mut HeaderOnly(&bytes), extent, &mut Budget::new()).unwrap_err();
+        let problem = open_samples(Box::new(HeaderOnly(Cursor::new(bytes))), extent).err().unwrap();
         assert!(problem.to_string().contains(expected), "{shape}: {problem}");
     }
 }
 
+/// A file with holes takes no space on a disk; a header can so tell the truth about sizes that memory cannot hold.
 #[test]
-fn several_arrays_share_one_budget() {
-    let mut budget = Budget::new();
-    assert_eq!(budget.take(&[MAX_ELEMENTS / 4, 3]).unwrap() as u64, MAX_ELEMENTS / 4 * 3);
-    assert!(budget.take(&[MAX_ELEMENTS / 4 + 1]).is_err());
-    assert!(budget.take(&[MAX_ELEMENTS / 4]).is_ok());
-    assert!(budget.take(&[1]).is_err());
+fn more_than_memory_may_hold_is_read_in_pieces_only() {
+    for (shape, fortran_order) in [("(4, 1073741824)", "False"), ("(1073741824, 4)", "True")] {
+        let header = format!("{{'descr': '|u1', 'fortran_order': {fortran_order}, 'shape': {shape}}}");
+        let bytes = npy_with_header(&header, &[1, 2, 3]);
+        let len = bytes.len() as u64 - 3 + (4 << 30);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().write_all(&bytes).unwrap();
+        file.as_file().set_len(len).unwrap();
+        let open = || lone(open_file(file.reopen().unwrap(), len).unwrap()).unwrap();
+        let error = whole(open()).unwrap_err();
+        assert!(matches!(error.problem(), Problem::TooLarge(_)), "{error}");
+        if fortran_order == "True" {
+            let piece = open().next(3).unwrap().unwrap();
+            assert_eq!(
+                piece.inputs()[0].samples,
+                arr2(&[1.0, 2.0, 3.0].map(|first| [first, 0.0, 0.0, 0.0])).into_dyn()
+            );
+        }
+    }
+    let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (1073741824, 4)}";
+    let bytes = npy_with_header(header, &[]);
+    let problem = open_samples(Box::new(HeaderOnly(Cursor::new(bytes))), Extent::Deflated(1 << 30)).err().unwrap();
+    assert!(problem.to_string().contains("numpy.ascontiguousarray"), "{problem}");
 }
 
 #[test]
@@ -174,12 +219,14 @@ fn written_bytes_follow_the_format() {
     assert_eq!(bytes[..10], *b"\x93NUMPY\x01\x00\x76\x00");
     assert_eq!(bytes[10..128], *format!("{text:117}\n").as_bytes());
     assert_eq!(bytes[128..], [1.0f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat());
+    let single = write_npy(&Array::from_elem(IxDyn(&[]), 1.0).view());
+    assert!(single[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (), }"));
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read_back(
-        shape in vec(1usize..5, 0..5),
+        shape in vec(1usize..5, 1..5),
         seed in any::<u32>(),
         reverse in any::<bool>(),
     ) {
@@ -220,9 +267,23 @@ proptest! {
     fn truncated_or_extended_arrays_are_errors(cut in any::<proptest::sample::Index>(), more in 1usize..9) {
         let bytes = npy("<f4", "(3, 2)", &[7; 24]);
         prop_assert!(samples(&bytes).is_ok());
-        prop_assert!(matches!(samples(&bytes[..cut.index(bytes.len())]), Err(Problem::Malformed(_))));
-        let longer = [bytes, vec![0; more]].concat();
-        prop_assert!(matches!(samples(&longer), Err(Problem::Malformed(_))));
+        let longer = [&bytes[..], &vec![0; more]].concat();
+        for damaged in [&bytes[..cut.index(bytes.len())], &longer] {
+            prop_assert!(matches!(samples(damaged).unwrap_err().problem(), Problem::Malformed(_)));
+        }
+    }
+
+    #[test]
+    fn pieces_are_the_whole(shape in vec(1usize..6, 1..5), fortran_order in any::<bool>(), n in 1usize..8) {
+        let data: Vec<u8> = (0..shape.iter().product()).map(|i: usize| i as u8).collect();
+        let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+        let order = if fortran_order { "True" } else { "False" };
+        let header = format!("{{'descr': '|u1', 'fortran_order': {order}, 'shape': ({sizes})}}");
+        let bytes = npy_with_header(&header, &data);
+        for open in [file, entry] {
+            let expected = whole(open(&bytes).unwrap()).unwrap();
+            prop_assert_eq!(in_pieces(open(&bytes).unwrap(), n).unwrap(), expected);
+        }
     }
 
     #[test]

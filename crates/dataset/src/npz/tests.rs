@@ -4,8 +4,8 @@ use ndarray::arr2;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Error;
-use crate::testing::{archive, flipped, npy};
+use crate::testing::{archive, flipped, in_pieces, npy, npy_with_header, whole};
+use crate::{Dataset, Stream};
 
 const METHODS: [CompressionMethod; 2] = [CompressionMethod::Stored, CompressionMethod::Deflated];
 
@@ -14,8 +14,12 @@ fn small(method: CompressionMethod) -> Vec<u8> {
     archive(method, &[("x.npy", npy("|u1", "(3, 2)", &x)), ("y.npy", npy("|u1", "(3,)", &[2, 0, 1]))])
 }
 
-fn read_with(bytes: &[u8], labels: LabelSource) -> Result<Dataset, Problem> {
-    read(Cursor::new(bytes), bytes.len() as u64, &labels)
+fn source(bytes: &[u8], labels: LabelSource) -> Result<Arrays, Error> {
+    super::open("small.npz", Cursor::new(bytes.to_vec()), bytes.len() as u64, &labels)
+}
+
+fn read_with(bytes: &[u8], labels: LabelSource) -> Result<Dataset, Error> {
+    whole(source(bytes, labels)?)
 }
 
 fn open(bytes: &[u8]) -> Result<Dataset, Error> {
@@ -84,6 +88,28 @@ fn a_bomb_is_given_up_at_the_size_its_header_states() {
     assert!(error.to_string().contains("data go on after the 6 numbers"), "{error}");
 }
 
+#[test]
+fn a_stream_tells_of_damage_when_it_gets_there() {
+    let mut bytes = archive(CompressionMethod::Stored, &[("x.npy", npy("|u1", "(3, 2)", &[1, 2, 3, 4, 5, 99]))]);
+    let last = bytes.iter().rposition(|&byte| byte == 99).unwrap();
+    bytes[last] = 98;
+    let mut stream = Stream::new(Box::new(source(&bytes, LabelSource::Usual).unwrap()), None);
+    assert_eq!(stream.next(2).unwrap().unwrap().len(), 2);
+    let error = stream.next(2).unwrap_err();
+    assert!(error.to_string().contains("array `x`: damaged: the checksum does not match"), "{error}");
+    let error = stream.next(2).unwrap_err();
+    assert!(matches!(error.problem(), Problem::Request(_)), "{error}");
+}
+
+#[test]
+fn archives_of_too_many_arrays_are_refused() {
+    let names: Vec<_> = (0..1025).map(|i| format!("{i}.npy")).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), npy("|u1", "(1,)", &[0]))).collect();
+    let error = open(&archive(CompressionMethod::Stored, &files)).unwrap_err();
+    assert!(error.to_string().contains("1025 arrays"), "{error}");
+    assert_eq!(open(&archive(CompressionMethod::Stored, &files[1..])).unwrap().inputs().len(), 1024);
+}
+
 /// A reader that keeps one of the two would pass off the labels as samples here.
 #[test]
 fn two_arrays_of_one_name_are_refused() {
@@ -117,5 +143,27 @@ proptest! {
         {
             prop_assert_eq!(x, &whole.inputs()[0]);
         }
+    }
+
+    #[test]
+    fn pieces_are_the_whole(
+        len in 1u8..20,
+        n in 1usize..8,
+        fortran_order in any::<bool>(),
+        method in proptest::sample::select(&METHODS),
+    ) {
+        let order = if fortran_order { "True" } else { "False" };
+        let header = format!("{{'descr': '|u1', 'fortran_order': {order}, 'shape': ({len}, 2)}}");
+        let ascending: Vec<u8> = (0..2 * len).collect();
+        let bytes = archive(
+            method,
+            &[
+                ("a.npy", npy_with_header(&header, &ascending)),
+                ("y.npy", npy("|u1", &format!("({len},)"), &ascending[..len.into()])),
+                ("b.npy", npy("<i2", &format!("({len}, 1)"), &ascending)),
+            ],
+        );
+        let open = || source(&bytes, LabelSource::Usual).unwrap();
+        prop_assert_eq!(in_pieces(open(), n).unwrap(), whole(open()).unwrap());
     }
 }
