@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 use onnx_model::graph::GraphIndex;
 use onnx_model::proto::GraphProto;
 
-use crate::layers::{Layer, node_name};
-use crate::prepare::{Origins, float_constant};
+use crate::constants::{dynamic, float_constant};
+use crate::layers::Layer;
+use crate::node::node_name;
+use crate::prepare::Origins;
 use crate::{Error, TensorKind, TensorStatistics};
 
 /// A tensor to collect, with its place in the model.
@@ -28,77 +30,47 @@ pub(crate) fn list(
     origins: &Origins,
 ) -> Result<Vec<Tensor>, Error> {
     let mut tensors = Vec::new();
-    let mut depends: HashSet<&str> = HashSet::new();
-    for input in graph.input.iter().map(|input| input.name()).filter(|name| index.initializer(name).is_none()) {
-        depends.insert(input);
-        tensors.push(activation(input, input, input));
+    let dynamic = dynamic(graph, index);
+    for input in graph.input.iter().map(|input| input.name()).filter(|name| dynamic.contains(name)) {
+        tensors.push(Tensor::activation(input, input, input));
     }
     let by_output: HashMap<&str, &Layer> = layers.iter().map(|layer| (layer.output.as_str(), layer)).collect();
-    let inside = inside_layers(graph, index, layers);
+    let made_by_layers: HashSet<&str> = layers.iter().flat_map(|layer| &layer.tensors).map(String::as_str).collect();
+    let mut constants: HashSet<&str> = HashSet::new();
     for &position in index.order() {
         let node = &graph.node[position];
-        let dynamic = onnx_model::graph::reads_of(node).iter().any(|name| depends.contains(name));
-        for output in node.output.iter().map(String::as_str).filter(|name| dynamic && !name.is_empty()) {
-            depends.insert(output);
-            match by_output.get(output) {
-                Some(layer) => {
-                    for (name, kind) in
-                        [(Some(&layer.weights), TensorKind::Weight), (layer.bias.as_ref(), TensorKind::Bias)]
-                    {
-                        // A constant that two layers share is listed once, with the first.
-                        if let Some(name) =
-                            name.filter(|name| tensors.iter().all(|tensor: &Tensor| tensor.name != **name))
-                        {
-                            let (_, values) = float_constant(index, name)?.unwrap_or_default();
-                            let constant = Some(TensorStatistics::of(&values));
-                            tensors.push(Tensor {
-                                kind,
-                                constant,
-                                ..activation(name, &layer.name, &layer.network.join(" + "))
-                            });
-                        }
+        for output in node.output.iter().map(String::as_str).filter(|name| dynamic.contains(name)) {
+            if let Some(layer) = by_output.get(output) {
+                let network = layer.network.join(" + ");
+                let weights = (&layer.weights, TensorKind::Weight);
+                for (name, kind) in
+                    [weights].into_iter().chain(layer.bias.as_ref().map(|name| (name, TensorKind::Bias)))
+                {
+                    // A constant that two layers share is listed once, with the first.
+                    if constants.insert(name) {
+                        let (_, values) = float_constant(index, name)?.unwrap_or_default();
+                        let constant = Some(TensorStatistics::of(&values));
+                        tensors.push(Tensor { kind, constant, ..Tensor::activation(name, &layer.name, &network) });
                     }
-                    tensors.push(activation(output, &layer.name, &layer.network.join(" + ")));
                 }
-                None if inside.contains(output) => {}
-                None => {
-                    let name = node_name(node);
-                    let network = origins.of(output, &name).join(" + ");
-                    tensors.push(activation(output, &name, &network));
-                }
+                tensors.push(Tensor::activation(output, &layer.name, &network));
+            } else if !made_by_layers.contains(output) {
+                let name = node_name(node);
+                tensors.push(Tensor::activation(output, &name, &origins.of(output, &name).join(" + ")));
             }
         }
     }
     Ok(tensors)
 }
 
-fn activation(name: &str, layer: &str, network_layer: &str) -> Tensor {
-    Tensor {
-        name: name.to_owned(),
-        layer: layer.to_owned(),
-        network_layer: network_layer.to_owned(),
-        kind: TensorKind::Activation,
-        constant: None,
-    }
-}
-
-/// Tensors between a layer's product and its output, which the layer alone reads.
-fn inside_layers<'a>(graph: &'a GraphProto, index: &GraphIndex<'_>, layers: &[Layer]) -> HashSet<&'a str> {
-    let mut inside = HashSet::new();
-    for layer in layers {
-        let mut current = layer.output.as_str();
-        while let Some(node) = index.producer(current).map(|producer| &graph.node[producer]) {
-            if matches!(node.op_type(), "Gemm" | "MatMul") {
-                break;
-            }
-            let Some(previous) =
-                node.input.iter().find(|name| index.initializer(name).is_none() && index.producer(name).is_some())
-            else {
-                break;
-            };
-            inside.insert(previous.as_str());
-            current = previous;
+impl Tensor {
+    fn activation(name: &str, layer: &str, network_layer: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            layer: layer.to_owned(),
+            network_layer: network_layer.to_owned(),
+            kind: TensorKind::Activation,
+            constant: None,
         }
     }
-    inside
 }

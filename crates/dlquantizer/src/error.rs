@@ -112,16 +112,6 @@ pub enum Error {
         /// A QuantizeLinear node of it.
         node: String,
     },
-    /// Folding a scale into a layer left the range of f32.
-    #[error(
-        "folding node \"{node}\" into layer \"{layer}\" gives weights that are not finite; check the constants of both"
-    )]
-    FoldOverflow {
-        /// The scale or shift.
-        node: String,
-        /// The dense layer.
-        layer: String,
-    },
     /// Normalization in the model's metadata cannot be read.
     #[error("the model's metadata entry \"{key}\" is \"{value}\", not numbers separated by commas")]
     Metadata {
@@ -152,7 +142,7 @@ pub enum Error {
     },
     /// An operator means something else in the operator set that quantization needs.
     #[error(
-        "opset {opset} is too old for per-channel quantization, and {op_type} node \"{node}\" changed its meaning before opset 13; \
+        "opset {opset} is too old for per-channel quantization, and {op_type} node \"{node}\" may mean something else in opset 13; \
          export the model with opset 13 or later"
     )]
     OldOpset {
@@ -181,9 +171,12 @@ pub enum Error {
     /// A metric needs labels.
     #[error("the data has no labels; give labelled data, or use the metric `agreement`, which needs none")]
     NoLabels,
-    /// The model's first output is not a score per class.
-    #[error("the model's first output is not float scores of the shape [batch, classes]")]
-    NoScores,
+    /// A model's first output is not a score per class.
+    #[error("the first output is not float scores of the shape [batch, classes], but {found}")]
+    NoScores {
+        /// What it is instead.
+        found: String,
+    },
     /// The models disagree about the number of classes.
     #[error("the float model has {float} scores per sample, the int8 model {int8}; are they the same network?")]
     ScoreCounts {

@@ -8,7 +8,8 @@ use onnx_model::Model;
 use onnx_model::graph::GraphIndex;
 
 use crate::layers::{self, Layer};
-use crate::prepare::prepare;
+use crate::node::{node_name, operator};
+use crate::prepare::{Prepared, prepare};
 use crate::{Error, adapt, calibration_tensors};
 
 /// A float network, as given and prepared for quantization.
@@ -39,17 +40,20 @@ impl FloatModel {
     ///
     /// As [`FloatModel::open`].
     pub fn new(network: Model) -> Result<Self, Error> {
-        if let Some(node) = network.graph().node.iter().find(|node| node.op_type() == "QuantizeLinear") {
-            return Err(Error::AlreadyQuantized { node: layers::node_name(node) });
+        if let Some(node) = network.graph().node.iter().find(|node| operator(node) == "QuantizeLinear") {
+            return Err(Error::AlreadyQuantized { node: node_name(node) });
         }
-        let prepared = prepare(&network)?;
-        let graph = prepared.model.graph();
+        let Prepared { model: mut prepared, origins } = prepare(&network)?;
+        // Of the graph alone, so that metadata or a producer's version make no other model of it; moved there and back, not copied.
+        let graph = std::mem::take(prepared.graph_mut());
+        let mut bare = prepared.with_graph(graph);
+        let digest = blake3::hash(&bare.to_bytes()).to_hex().to_string();
+        *prepared.graph_mut() = std::mem::take(bare.graph_mut());
+        let graph = prepared.graph();
         let index = GraphIndex::new(graph)?;
-        let layers = layers::find(graph, &index, &prepared.origins)?;
-        let tensors = calibration_tensors::list(graph, &index, &layers, &prepared.origins)?;
-        // The graph alone, so that metadata or a producer's version make no other model of it.
-        let digest = blake3::hash(&prepared.model.with_graph(graph.clone()).to_bytes()).to_hex().to_string();
-        Ok(Self { network, prepared: prepared.model, layers, tensors, digest })
+        let layers = layers::find(graph, &index, &origins)?;
+        let tensors = calibration_tensors::list(graph, &index, &layers, &origins)?;
+        Ok(Self { network, prepared, layers, tensors, digest })
     }
 
     /// The network as given.

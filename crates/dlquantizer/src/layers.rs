@@ -1,13 +1,13 @@
 //! The layers of a prepared model that can be quantized.
 
-use std::collections::HashMap;
-
-use onnx_model::graph::GraphIndex;
+use onnx_model::graph::{GraphIndex, Names};
 use onnx_model::proto::{GraphProto, NodeProto};
 use serde::Serialize;
 
 use crate::Error;
-use crate::prepare::float_constant;
+use crate::constants::{dynamic, float_shape, is_constant};
+use crate::node::{is_plain_gemm, node_name, only_output, operator, reads_first};
+use crate::prepare::Origins;
 
 /// A dense layer of the prepared model: Gemm, or MatMul with its Add, and the Relu or Clip behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,118 +33,117 @@ pub struct Layer {
     /// Whether the weights lie as `[outputs, inputs]`.
     #[serde(skip)]
     pub(crate) transposed: bool,
-}
-
-/// A node's name, or what it makes if it has none.
-pub(crate) fn node_name(node: &NodeProto) -> String {
-    match (node.name(), node.output.first()) {
-        ("", Some(output)) => format!("{}:{output}", node.op_type()),
-        (name, _) => name.to_owned(),
-    }
+    /// What the nodes of the layer make, from the product to `output`; all but the last are read by the next node alone.
+    #[serde(skip)]
+    pub(crate) tensors: Vec<String>,
 }
 
 /// Finds the layers in topological order.
-pub(crate) fn find(
-    graph: &GraphProto,
-    index: &GraphIndex<'_>,
-    origins: &crate::prepare::Origins,
-) -> Result<Vec<Layer>, Error> {
+pub(crate) fn find(graph: &GraphProto, index: &GraphIndex<'_>, origins: &Origins) -> Result<Vec<Layer>, Error> {
     let mut layers = Vec::new();
-    let mut used: HashMap<String, usize> = HashMap::new();
+    let mut names = Names::default();
+    let dynamic = dynamic(graph, index);
     for &position in index.order() {
         let node = &graph.node[position];
-        let gemm = node.op_type() == "Gemm";
-        if !gemm && node.op_type() != "MatMul" {
+        if !node.input.first().is_some_and(|input| dynamic.contains(input.as_str())) {
             continue;
         }
-        if gemm
-            && (node.attr_float("alpha", 1.0)? != 1.0
-                || node.attr_float("beta", 1.0)? != 1.0
-                || node.attr_int("transA", 0)? != 0)
-        {
-            continue;
+        if let Some(mut layer) = layer_at(graph, index, origins, node)? {
+            layer.name = names.fresh(&layer.name);
+            layers.push(layer);
         }
-        let transposed = gemm && node.attr_int("transB", 0)? != 0;
-        let ([input, weights, rest @ ..], [product]) = (node.input.as_slice(), node.output.as_slice()) else {
-            continue;
-        };
-        let Some([rows, columns]) = matrix_shape(index, weights)? else { continue };
-        if index.constant(input)?.is_some() {
-            continue;
-        }
-        let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
-        let mut network = origins.of(product, &node_name(node));
-        let mut output = product.as_str();
-        let mut bias = rest.first().filter(|name| !name.is_empty()).cloned();
-        if let Some(name) = &bias
-            && !is_vector(index, name, outputs)?
-        {
-            continue;
-        }
-        let mut kind = "dense".to_owned();
-        while let Some(next) = only_reader(graph, index, output) {
-            let fused = match next.op_type() {
-                "Add" if !gemm && bias.is_none() && kind == "dense" => {
-                    let other = next.input.iter().find(|name| *name != output);
-                    match other {
-                        Some(other) if is_vector(index, other, outputs)? => {
-                            bias = Some(other.clone());
-                            true
-                        }
-                        _ => false,
-                    }
-                }
-                "Relu" => true,
-                "Clip" => next
-                    .input
-                    .iter()
-                    .skip(1)
-                    .filter(|name| !name.is_empty())
-                    .all(|name| index.initializer(name).is_some()),
-                _ => false,
-            };
-            if !fused {
-                break;
-            }
-            if next.op_type() != "Add" {
-                kind = format!("{kind}+{}", next.op_type().to_lowercase());
-            }
-            network.push(node_name(next));
-            output = &next.output[0];
-        }
-        let name = node_name(node);
-        let count = used.entry(name.clone()).or_insert(0);
-        *count += 1;
-        layers.push(Layer {
-            name: if *count == 1 { name } else { format!("{name}#{count}") },
-            network,
-            kind,
-            input: input.clone(),
-            output: output.to_owned(),
-            weights: weights.clone(),
-            bias,
-            inputs,
-            outputs,
-            transposed,
-        });
     }
     Ok(layers)
 }
 
-/// Shape of a float constant of two dimensions.
-fn matrix_shape(index: &GraphIndex<'_>, name: &str) -> Result<Option<[usize; 2]>, Error> {
-    Ok(float_constant(index, name)?.and_then(|(shape, _)| shape.try_into().ok()))
+/// The layer that begins with `node`; its name may be taken already.
+fn layer_at(
+    graph: &GraphProto,
+    index: &GraphIndex<'_>,
+    origins: &Origins,
+    node: &NodeProto,
+) -> Result<Option<Layer>, Error> {
+    let gemm = is_plain_gemm(node)?;
+    if !gemm && operator(node) != "MatMul" {
+        return Ok(None);
+    }
+    let ([input, weights, rest @ ..], Some(product)) = (node.input.as_slice(), only_output(node)) else {
+        return Ok(None);
+    };
+    let shape = float_shape(index, weights)?.and_then(|shape| <[usize; 2]>::try_from(shape).ok());
+    let Some([rows, columns]) = shape else { return Ok(None) };
+    let transposed = gemm && node.attr_int("transB", 0)? != 0;
+    let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
+    let mut bias = rest.first().filter(|name| !name.is_empty()).map(String::as_str);
+    let usable_bias = bias.map(|name| is_bias(index, name, outputs)).transpose()?.unwrap_or(true);
+    if !usable_bias || inputs == 0 || outputs == 0 {
+        return Ok(None);
+    }
+    let mut network = origins.of(product, &node_name(node));
+    let mut kind = "dense".to_owned();
+    let mut output = product;
+    let mut tensors = vec![product.to_owned()];
+    while let Some((next, made)) = only_reader(graph, index, output) {
+        match operator(next) {
+            "Add" if !gemm && tensors.len() == 1 => match bias_operand(index, &next.input, product, outputs)? {
+                Some(name) => bias = Some(name),
+                None => break,
+            },
+            "Relu" => kind.push_str("+relu"),
+            "Clip"
+                if reads_first(next, output)
+                    && next.input[1..].iter().all(|name| name.is_empty() || is_constant(graph, index, name)) =>
+            {
+                kind.push_str("+clip");
+            }
+            _ => break,
+        }
+        network.push(node_name(next));
+        tensors.push(made.to_owned());
+        output = made;
+    }
+    Ok(Some(Layer {
+        name: node_name(node),
+        network,
+        kind,
+        input: input.clone(),
+        output: output.to_owned(),
+        weights: weights.clone(),
+        bias: bias.map(str::to_owned),
+        inputs,
+        outputs,
+        transposed,
+        tensors,
+    }))
 }
 
-/// Whether the tensor is a float constant with one element per output channel.
-fn is_vector(index: &GraphIndex<'_>, name: &str, channels: usize) -> Result<bool, Error> {
-    Ok(float_constant(index, name)?.is_some_and(|(shape, _)| shape == [channels] || shape == [1, channels]))
+/// The operand of an Add beside `product` if it is a constant with one element for each of `n` outputs.
+pub(crate) fn bias_operand<'a>(
+    index: &GraphIndex<'_>,
+    operands: &'a [String],
+    product: &str,
+    n: usize,
+) -> Result<Option<&'a str>, Error> {
+    let other = match operands {
+        [a, b] if a == product => b,
+        [a, b] if b == product => a,
+        _ => return Ok(None),
+    };
+    Ok(is_bias(index, other, n)?.then_some(other))
 }
 
-/// The node that alone reads `tensor`, if the tensor is no output of the graph.
-fn only_reader<'a>(graph: &'a GraphProto, index: &GraphIndex<'_>, tensor: &str) -> Option<&'a NodeProto> {
+/// Whether the tensor is a float constant with one element for each of `n` outputs, so that a Gemm broadcasts it too.
+fn is_bias(index: &GraphIndex<'_>, name: &str, n: usize) -> Result<bool, Error> {
+    Ok(float_shape(index, name)?.is_some_and(|shape| shape == [n] || shape == [1, n]))
+}
+
+/// The node that alone reads `tensor` and what it alone makes, if the tensor is no output of the graph.
+fn only_reader<'a>(graph: &'a GraphProto, index: &GraphIndex<'_>, tensor: &str) -> Option<(&'a NodeProto, &'a str)> {
     match index.consumers(tensor) {
-        [reader] if !index.is_graph_output(tensor) => Some(&graph.node[*reader]),
+        [reader] if !index.is_graph_output(tensor) => {
+            let node = &graph.node[*reader];
+            Some((node, only_output(node)?))
+        }
         _ => None,
     }
 }

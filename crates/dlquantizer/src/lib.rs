@@ -32,14 +32,17 @@ mod adapt;
 mod calibration;
 mod calibration_tensors;
 mod calibrator;
+mod constants;
 mod emit;
 mod error;
 mod float_model;
 mod layers;
+mod node;
 mod prepare;
 mod range;
 mod read_file;
 mod recipe;
+mod shapes;
 mod statistics;
 mod validate;
 

@@ -4,11 +4,10 @@
 //! shift are folded into the dense layers beside them. All arithmetic on weights is in f64, rounded once.
 
 mod affine;
-mod edit;
+mod dense_constants;
 mod fold;
 mod gemm;
 mod identity;
-mod rank;
 
 use std::collections::HashMap;
 
@@ -17,8 +16,8 @@ use onnx_model::graph::remove_unused;
 
 use crate::Error;
 
-pub(crate) use edit::float_constant;
-pub(crate) use rank::ranks;
+/// Numpy's broadcasting and inference as BatchNormalization's and Dropout's only mode, on which the rewrites rely, came with this opset.
+const FIRST_OPSET: i64 = 7;
 
 /// A prepared model and where its nodes come from.
 pub(crate) struct Prepared {
@@ -43,12 +42,19 @@ impl Origins {
 
 /// Prepares a copy of `network`. Preparing a prepared model changes nothing.
 pub(crate) fn prepare(network: &Model) -> Result<Prepared, Error> {
+    network.check()?;
     let mut model = network.clone();
     let mut origins = Origins::default();
-    identity::remove(model.graph_mut())?;
-    gemm::from_matmul(&mut model, &mut origins)?;
-    while fold::fold_one(&mut model, &mut origins)? {}
-    remove_unused(model.graph_mut())?;
-    model.check()?;
+    if model.opset() >= FIRST_OPSET {
+        // Files of the oldest IR version list every initializer among the inputs; new ones are not.
+        model.set_opset(model.opset());
+        // Before anything asks who else reads a tensor.
+        remove_unused(model.graph_mut())?;
+        identity::remove(model.graph_mut());
+        gemm::from_matmul(&mut model, &mut origins)?;
+        fold::fold(model.graph_mut(), &mut origins)?;
+        remove_unused(model.graph_mut())?;
+        model.check()?;
+    }
     Ok(Prepared { model, origins })
 }

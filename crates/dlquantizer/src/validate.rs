@@ -1,6 +1,6 @@
 //! Compares a float model with its int8 model on labelled samples.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dataset::Dataset;
 use int8_inference::{NamedTensor, ObservedValues, Session, SessionOptions, TensorValues};
@@ -69,14 +69,13 @@ impl Validation {
     ///
     /// When the data does not fit a model, has no labels where the metric needs them, or has a label that is no class of the model.
     pub fn compare(model: &FloatModel, session: &Session, data: &Dataset, metric: Metric) -> Result<Self, Error> {
-        let labels = data.labels();
-        if labels.is_none() && metric != Metric::Agreement {
+        if data.labels().is_none() && metric != Metric::Agreement {
             return Err(Error::NoLabels);
         }
         let known: Vec<String> = session.quantized_tensors().map(str::to_owned).collect();
         let inputs: Vec<String> = model.network().inputs().into_iter().map(|input| input.name).collect();
-        let made = |name: &String| model.network().graph().node.iter().any(|node| node.output.contains(name));
-        let taps = known.iter().filter(|name| made(name)).cloned().collect();
+        let made: HashSet<&String> = model.network().graph().node.iter().flat_map(|node| &node.output).collect();
+        let taps = known.iter().filter(|name| made.contains(name)).cloned().collect();
         let float_session = model.session(&SessionOptions { taps, threads: Some(session.threads()), isa: None })?;
         let names: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let batch_size = session.fixed_batch().or(float_session.fixed_batch()).unwrap_or(BATCH);
@@ -106,7 +105,7 @@ impl Validation {
                     }
                 })?;
             }
-            counts.add(scores(&float)?, scores(&int8)?, labels.map(|labels| &labels[batch.range()]), metric)?;
+            counts.add(scores(&float, batch.len())?, scores(&int8, batch.len())?, batch.labels(), metric)?;
         }
         let tensors = known
             .into_iter()
@@ -137,12 +136,21 @@ impl Validation {
     }
 }
 
-/// The first output, which holds the class scores.
-fn scores(outputs: &[NamedTensor]) -> Result<&ArrayD<f32>, Error> {
-    match outputs.first().map(|output| &output.values) {
-        Some(TensorValues::F32(scores)) if scores.ndim() >= 2 => Ok(scores),
-        _ => Err(Error::NoScores),
-    }
+/// The first output, which holds the class scores of `samples` samples.
+fn scores(outputs: &[NamedTensor], samples: usize) -> Result<&ArrayD<f32>, Error> {
+    let found = match outputs.first() {
+        Some(NamedTensor { values: TensorValues::F32(scores), .. })
+            if scores.ndim() >= 2 && scores.shape()[0] == samples =>
+        {
+            return Ok(scores);
+        }
+        Some(NamedTensor { name, values: TensorValues::F32(scores) }) => {
+            format!("\"{name}\" of the shape {:?} for {samples} samples", scores.shape())
+        }
+        Some(NamedTensor { name, .. }) => format!("the integers of \"{name}\""),
+        None => "missing".to_owned(),
+    };
+    Err(Error::NoScores { found })
 }
 
 #[derive(Default)]
@@ -173,8 +181,8 @@ impl Counts {
                     return Err(Error::Label { label, classes: float.len(), sample: self.samples });
                 }
                 let places = if metric == Metric::Top5 { 5 } else { 1 };
-                self.float += usize::from(rank(&float, label) < places);
-                self.int8 += usize::from(rank(&int8, label) < places);
+                self.float += usize::from(rank(&float, label).is_some_and(|rank| rank < places));
+                self.int8 += usize::from(rank(&int8, label).is_some_and(|rank| rank < places));
             }
             self.same += usize::from(best(&float) == best(&int8));
             self.samples += 1;
@@ -187,23 +195,22 @@ impl Counts {
     }
 }
 
-/// How many classes come before `class`: those of higher score, and of equal score and lower number. NaN is the lowest score.
-fn rank(scores: &[f32], class: usize) -> usize {
-    let key = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score };
-    let own = key(scores[class]);
-    let before = |(other, &score): (usize, &f32)| key(score) > own || (key(score) == own && other < class);
-    scores.iter().enumerate().filter(|&entry| before(entry)).count()
+/// How many classes come before `class`: those of higher score, and of equal score and lower number. `None` if its own score is NaN.
+fn rank(scores: &[f32], class: usize) -> Option<usize> {
+    let own = scores[class];
+    let before = |(other, &score): (usize, &f32)| score > own || (score == own && other < class);
+    (!own.is_nan()).then(|| scores.iter().enumerate().filter(|&entry| before(entry)).count())
 }
 
-/// The class of the highest score, the lowest of several.
+/// The class of the highest score, the lowest of several; `None` if all are NaN.
 fn best(scores: &[f32]) -> Option<usize> {
-    let mut best = None;
-    for (class, &score) in scores.iter().enumerate() {
-        if best.is_none_or(|best: usize| score > scores[best] || (scores[best].is_nan() && !score.is_nan())) {
-            best = Some(class);
+    let mut best: Option<(usize, f32)> = None;
+    for (class, &score) in scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
+        if best.is_none_or(|(_, highest)| score > highest) {
+            best = Some((class, score));
         }
     }
-    best
+    best.map(|(class, _)| class)
 }
 
 /// Energy of a tensor and of what quantization changed in it, over finite values.

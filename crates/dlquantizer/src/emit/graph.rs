@@ -1,6 +1,6 @@
 //! Puts QuantizeLinear and DequantizeLinear nodes and integer constants into the graph.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use onnx_model::graph::{GraphIndex, Names, node, remove_unused, sort_topologically};
 use onnx_model::proto::{GraphProto, NodeProto, TensorProto};
@@ -8,7 +8,7 @@ use onnx_model::{Model, Tensor};
 
 use super::EmittedLayer;
 use super::weights::{self, QuantizedBias};
-use crate::prepare::float_constant;
+use crate::constants::float_constant;
 use crate::{Error, Layer, LayerRecipe, Precision, QuantParams, QuantType};
 
 /// The quantized graph and what became of each layer.
@@ -19,7 +19,7 @@ pub(crate) fn quantized(
 ) -> Result<(GraphProto, Vec<EmittedLayer>), Error> {
     let source = model.graph();
     let index = GraphIndex::new(source)?;
-    let mut writer = Writer { graph: source.clone(), names: Names::of(source), nodes: Vec::new() };
+    let mut writer = Writer { index: &index, graph: source.clone(), names: Names::of(source) };
     for (tensor, params) in activations {
         writer.activation(tensor, *params)?;
     }
@@ -31,23 +31,17 @@ pub(crate) fn quantized(
         };
         let mut weight_scales = Vec::new();
         if let Some(input) = input {
-            let (shape, values) =
-                float_constant(&index, &layer.weights)?.ok_or_else(|| Error::NotCalibrated(layer.weights.clone()))?;
+            let missing = |name: &String| Error::NotCalibrated(name.clone());
+            let (shape, values) = float_constant(&index, &layer.weights)?.ok_or_else(|| missing(&layer.weights))?;
             let bias = match &layer.bias {
-                Some(name) => float_constant(&index, name)?.map(|(_, values)| values),
+                Some(name) => Some(float_constant(&index, name)?.ok_or_else(|| missing(name))?.1),
                 None => None,
             };
             let quantized = weights::quantize(layer, &values, bias.as_deref(), choice.weights, input)?;
-            let axis = if layer.transposed { 0 } else { 1 };
-            writer.constant(
-                layer,
-                &layer.weights,
-                Tensor::i8("", &shape, quantized.weights)?,
-                &quantized.scales,
-                axis,
-            )?;
-            if let (Some(name), Some(QuantizedBias { values, scales })) = (&layer.bias, quantized.bias) {
-                writer.constant(layer, name, Tensor::i32("", &[values.len()], values)?, &scales, 0)?;
+            let integers = Tensor::i8("", &shape, quantized.weights)?;
+            writer.weights(layer, integers, &quantized.scales)?;
+            if let (Some(name), Some(bias)) = (&layer.bias, quantized.bias) {
+                writer.bias(layer, name, bias)?;
             }
             weight_scales = quantized.scales;
         }
@@ -61,110 +55,100 @@ pub(crate) fn quantized(
         });
     }
     let mut graph = writer.graph;
-    graph.node.extend(writer.nodes);
     sort_topologically(&mut graph)?;
     remove_unused(&mut graph)?;
     Ok((graph, emitted))
 }
 
-struct Writer {
+struct Writer<'g> {
+    /// Of the float graph; new nodes come behind its nodes, so that its positions stay right.
+    index: &'g GraphIndex<'g>,
     graph: GraphProto,
     names: Names,
-    nodes: Vec<NodeProto>,
 }
 
-impl Writer {
-    /// Quantizes `tensor`; everything that reads it reads the dequantized form from now on. Outputs of the graph stay float.
+impl Writer<'_> {
+    /// Quantizes `tensor`; every node that reads it reads the dequantized form from now on. Outputs of the graph stay float.
     fn activation(&mut self, tensor: &str, params: QuantParams) -> Result<(), Error> {
-        let scale = self.initializer(&format!("{tensor}_scale"), |name| Tensor::f32(name, &[], vec![params.scale]))?;
-        let zero_point = self.initializer(&format!("{tensor}_zero_point"), |name| match params.quant_type {
-            QuantType::U8 => Tensor::u8(name, &[], vec![params.zero_point as u8]),
-            QuantType::I8 => Tensor::i8(name, &[], vec![params.zero_point as i8]),
-        })?;
+        let zero_point = params.zero_point;
+        let zero_point = match params.quant_type {
+            QuantType::U8 => Tensor::u8("", &[], vec![zero_point as u8])?,
+            QuantType::I8 => Tensor::i8("", &[], vec![zero_point as i8])?,
+        };
+        let scale = self.constant(&format!("{tensor}_scale"), Tensor::f32("", &[], vec![params.scale])?);
+        let zero_point = self.constant(&format!("{tensor}_zero_point"), zero_point);
         let integers = self.names.fresh(&format!("{tensor}_quantized"));
-        let dequantized = self.names.fresh(&format!("{tensor}_dequantized"));
-        for input in self.graph.node.iter_mut().flat_map(|node| &mut node.input).filter(|input| *input == tensor) {
-            input.clone_from(&dequantized);
+        let name = self.names.fresh(&format!("{tensor}_QuantizeLinear"));
+        self.graph.node.push(node("QuantizeLinear", &name, &[tensor, &scale, &zero_point], &[&integers]));
+        let dequantized = self.dequantize(tensor, [&integers, &scale, &zero_point], None);
+        for &reader in self.index.consumers(tensor) {
+            replace(&mut self.graph.node[reader], tensor, &dequantized);
         }
-        let parameters = [scale.as_str(), zero_point.as_str()];
-        self.pair(tensor, [tensor, parameters[0], parameters[1]], &integers, &dequantized);
         Ok(())
     }
 
-    fn pair(&mut self, tensor: &str, inputs: [&str; 3], integers: &str, dequantized: &str) {
-        let quantize = self.names.fresh(&format!("{tensor}_QuantizeLinear"));
-        let dequantize = self.names.fresh(&format!("{tensor}_DequantizeLinear"));
-        self.nodes.push(node("QuantizeLinear", &quantize, &inputs, &[integers]));
-        self.nodes.push(node("DequantizeLinear", &dequantize, &[integers, inputs[1], inputs[2]], &[dequantized]));
+    /// Gives the first node of `layer` integer weights. Weights that layers share are quantized once for each.
+    fn weights(&mut self, layer: &Layer, integers: Tensor, scales: &[f32]) -> Result<(), Error> {
+        let zeros = |shape: &[usize]| Tensor::i8("", shape, vec![0; scales.len()]);
+        let axis = if layer.transposed { 0 } else { 1 };
+        let dequantized = self.parameter(layer, &layer.weights, integers, scales, axis, zeros)?;
+        if let Some(product) = layer.tensors.first().and_then(|tensor| self.index.producer(tensor)) {
+            self.graph.node[product].input[1] = dequantized;
+        }
+        Ok(())
     }
 
-    /// Replaces a constant that `layer` reads by integers and a DequantizeLinear. A constant that layers share is quantized once for each.
-    fn constant(
+    /// Gives `layer`, in its Gemm or its Add, an integer bias.
+    fn bias(&mut self, layer: &Layer, name: &str, bias: QuantizedBias) -> Result<(), Error> {
+        let QuantizedBias { values, scales } = bias;
+        let zeros = |shape: &[usize]| Tensor::i32("", shape, vec![0; scales.len()]);
+        let integers = Tensor::i32("", &[values.len()], values)?;
+        let dequantized = self.parameter(layer, name, integers, &scales, 0, zeros)?;
+        for position in layer.tensors.iter().filter_map(|tensor| self.index.producer(tensor)) {
+            match self.graph.node[position].op_type() {
+                "Gemm" => self.graph.node[position].input[2].clone_from(&dequantized),
+                "Add" => replace(&mut self.graph.node[position], name, &dequantized),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the integers of a constant and returns the name of its dequantized form.
+    fn parameter(
         &mut self,
         layer: &Layer,
         name: &str,
         integers: Tensor,
         scales: &[f32],
         axis: i64,
-    ) -> Result<(), Error> {
-        let per_channel = scales.len() > 1 || (scales.len() == 1 && integers.shape.get(axis as usize) == Some(&1));
+        zeros: impl Fn(&[usize]) -> Result<Tensor, onnx_model::Error>,
+    ) -> Result<String, Error> {
+        let per_channel = scales.len() == layer.outputs;
         let shape: &[usize] = if per_channel { &[scales.len()] } else { &[] };
-        let stored = self.names.fresh(&format!("{name}_quantized"));
-        let proto = TensorProto { name: Some(stored.clone()), ..integers.to_proto() };
-        let is_weight = matches!(integers.data, onnx_model::TensorData::I8(_));
-        self.graph.initializer.push(proto);
-        let scale = self.initializer(&format!("{name}_scale"), |fresh| Tensor::f32(fresh, shape, scales.to_vec()))?;
-        let zeros = scales.len();
-        let zero_point = self.initializer(&format!("{name}_zero_point"), |fresh| match is_weight {
-            true => Tensor::i8(fresh, shape, vec![0; zeros]),
-            false => Tensor::i32(fresh, shape, vec![0; zeros]),
-        })?;
-        let dequantized = self.names.fresh(&format!("{name}_dequantized"));
-        let dequantize = self.names.fresh(&format!("{name}_DequantizeLinear"));
-        let linear = node("DequantizeLinear", &dequantize, &[&stored, &scale, &zero_point], &[&dequantized]);
-        self.nodes.push(if per_channel { linear.with_int("axis", axis) } else { linear });
-        let readers = readers_in_layer(&self.graph, layer);
-        for reader in readers {
-            for input in
-                self.graph.node[reader].input.iter_mut().skip(usize::from(is_weight)).filter(|input| *input == name)
-            {
-                input.clone_from(&dequantized);
-            }
-        }
-        Ok(())
+        let stored = self.constant(&format!("{name}_quantized"), integers);
+        let scale = self.constant(&format!("{name}_scale"), Tensor::f32("", shape, scales.to_vec())?);
+        let zero_point = self.constant(&format!("{name}_zero_point"), zeros(shape)?);
+        Ok(self.dequantize(name, [&stored, &scale, &zero_point], per_channel.then_some(axis)))
     }
 
-    fn initializer(
-        &mut self,
-        base: &str,
-        make: impl FnOnce(&str) -> Result<Tensor, onnx_model::Error>,
-    ) -> Result<String, Error> {
+    fn dequantize(&mut self, tensor: &str, inputs: [&str; 3], axis: Option<i64>) -> String {
+        let dequantized = self.names.fresh(&format!("{tensor}_dequantized"));
+        let name = self.names.fresh(&format!("{tensor}_DequantizeLinear"));
+        let linear = node("DequantizeLinear", &name, &inputs, &[&dequantized]);
+        self.graph.node.push(if let Some(axis) = axis { linear.with_int("axis", axis) } else { linear });
+        dequantized
+    }
+
+    fn constant(&mut self, base: &str, tensor: Tensor) -> String {
         let name = self.names.fresh(base);
-        self.graph.initializer.push(make(&name)?.to_proto());
-        Ok(name)
+        self.graph.initializer.push(TensorProto { name: Some(name.clone()), ..tensor.to_proto() });
+        name
     }
 }
 
-/// The nodes of `layer`: from its output back to its Gemm or MatMul.
-fn readers_in_layer(graph: &GraphProto, layer: &Layer) -> Vec<usize> {
-    let made: HashMap<&str, usize> = graph
-        .node
-        .iter()
-        .enumerate()
-        .flat_map(|(position, node)| node.output.iter().map(move |output| (output.as_str(), position)))
-        .collect();
-    let mut nodes = Vec::new();
-    let mut current = layer.output.as_str();
-    while let Some(&position) = made.get(current) {
-        nodes.push(position);
-        let node = &graph.node[position];
-        if matches!(node.op_type(), "Gemm" | "MatMul") {
-            break;
-        }
-        match node.input.iter().find(|input| made.contains_key(input.as_str())) {
-            Some(previous) => current = previous,
-            None => break,
-        }
+fn replace(node: &mut NodeProto, old: &str, new: &str) {
+    for input in node.input.iter_mut().filter(|input| *input == old) {
+        new.clone_into(input);
     }
-    nodes
 }

@@ -7,7 +7,9 @@ use onnx_model::Model;
 use onnx_model::graph::GraphIndex;
 use onnx_model::proto::{GraphProto, NodeProto};
 
-use crate::{Calibration, Error, Layer, LayerRecipe, Precision, QuantParams, RangeMethod, Recipe};
+use crate::constants::is_constant;
+use crate::node::operator;
+use crate::{Calibration, Error, Layer, LayerRecipe, Precision, QuantParams, Recipe, TensorRecord};
 
 /// Parameters of every activation to quantize, by tensor.
 ///
@@ -26,12 +28,21 @@ pub(crate) fn activations(
     let makers: HashMap<&str, &LayerRecipe> =
         layers.iter().map(|(layer, choice)| (layer.output.as_str(), choice)).collect();
     let int8_makes = |tensor: &str| makers.get(tensor).is_some_and(|choice| choice.precision == Precision::Int8);
+    let records: HashMap<&str, &TensorRecord> =
+        calibration.tensors().iter().map(|record| (record.name.as_str(), record)).collect();
     let choose = |tensor: &str| -> Result<QuantParams, Error> {
-        let method: RangeMethod = makers.get(tensor).map_or(recipe.range, |choice| choice.range);
-        let record = calibration.tensor(tensor).ok_or_else(|| Error::NotCalibrated(tensor.to_owned()))?;
-        method
-            .quant_params(&record.statistics, recipe.activations)
-            .ok_or_else(|| Error::NotCalibrated(tensor.to_owned()))
+        // A reshape changes nothing about the values: all forms of a tensor share the parameters of the first.
+        let mut first = tensor;
+        while let Some(node) = index.producer(first).map(|producer| &graph.node[producer])
+            && let Some(source) = reshaped(graph, &index, node)
+        {
+            first = source;
+        }
+        let method = makers.get(first).map_or(recipe.range, |choice| choice.range);
+        let record = records.get(first);
+        record
+            .and_then(|record| method.quant_params(&record.statistics, recipe.activations))
+            .ok_or_else(|| Error::NotCalibrated(first.to_owned()))
     };
     // Everything that can be had in 8 bits: what int8 layers read and make, and what follows from that alone.
     let mut eight_bit: HashSet<&str> =
@@ -50,26 +61,19 @@ pub(crate) fn activations(
         }
     }
     let mut params: BTreeMap<String, QuantParams> = BTreeMap::new();
-    let mut queue: Vec<(String, Option<QuantParams>)> = int8().map(|(layer, _)| (layer.input.clone(), None)).collect();
-    while let Some((tensor, given)) = queue.pop() {
-        if params.contains_key(&tensor) {
+    let mut queue: Vec<&str> = int8().map(|(layer, _)| layer.input.as_str()).collect();
+    while let Some(tensor) = queue.pop() {
+        if params.contains_key(tensor) {
             continue;
         }
-        let own = match given {
-            Some(params) => params,
-            None => choose(&tensor)?,
-        };
-        params.insert(tensor.clone(), own);
-        let Some(node) = index.producer(&tensor).map(|producer| &graph.node[producer]) else { continue };
-        if int8_makes(&tensor) {
+        params.insert(tensor.to_owned(), choose(tensor)?);
+        let Some(node) = index.producer(tensor).map(|producer| &graph.node[producer]) else { continue };
+        if int8_makes(tensor) {
             continue;
         }
-        match step(graph, &index, &hints, node, &tensor)? {
-            // The shape changes nothing about the values, so what feeds it shares its range and parameters.
-            Step::Reshape(source) => queue.push((source.to_owned(), Some(own))),
-            Step::From(sources) if sources.iter().all(|source| eight_bit.contains(source)) => {
-                queue.extend(sources.into_iter().map(|source| (source.to_owned(), None)));
-            }
+        match step(graph, &index, &hints, node, tensor)? {
+            Step::Reshape(source) => queue.push(source),
+            Step::From(sources) if sources.iter().all(|source| eight_bit.contains(source)) => queue.extend(sources),
             Step::From(_) | Step::Other => {}
         }
     }
@@ -92,22 +96,30 @@ fn step<'a>(
     node: &'a NodeProto,
     tensor: &str,
 ) -> Result<Step<'a>, Error> {
-    if let ("Flatten", [source]) | ("Reshape", [source, _]) = (node.op_type(), node.input.as_slice()) {
-        let constant = node.input.get(1).is_none_or(|shape| index.initializer(shape).is_some());
-        return Ok(if constant { Step::Reshape(source) } else { Step::Other });
+    if let Some(source) = reshaped(graph, index, node) {
+        return Ok(Step::Reshape(source));
     }
-    let sum = match (node.op_type(), node.input.first()) {
+    let sum = match (operator(node), node.input.first()) {
         ("Relu" | "Clip", Some(inner)) => index.producer(inner).map(|producer| &graph.node[producer]),
         _ => Some(node),
     };
-    if let Some(sum) = sum.filter(|sum| sum.op_type() == "Add")
+    if let Some(sum) = sum.filter(|sum| operator(sum) == "Add")
         && let [a, b] = sum.input.as_slice()
-        && index.constant(a)?.is_none()
-        && index.constant(b)?.is_none()
+        && !is_constant(graph, index, a)
+        && !is_constant(graph, index, b)
     {
         return Ok(Step::From(vec![a, b]));
     }
     let output = node.output.iter().find(|output| *output == tensor);
     let source = output.map(|output| hints.elementwise_source(output)).transpose()?.flatten();
     Ok(source.map_or(Step::Other, |source| Step::From(vec![source])))
+}
+
+/// What a Flatten, or a Reshape to a constant shape, gives another shape.
+fn reshaped<'a>(graph: &GraphProto, index: &GraphIndex<'_>, node: &'a NodeProto) -> Option<&'a str> {
+    match (operator(node), node.input.as_slice()) {
+        ("Flatten", [source]) => Some(source),
+        ("Reshape", [source, shape]) if is_constant(graph, index, shape) => Some(source),
+        _ => None,
+    }
 }

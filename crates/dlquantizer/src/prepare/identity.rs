@@ -1,38 +1,42 @@
 //! Removes nodes that hand on their input unchanged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use onnx_model::proto::{GraphProto, NodeProto};
 
-use crate::Error;
+use crate::node::operator;
 
 /// Removes Identity and inference-time Dropout nodes whose result is not an output of the graph.
-pub(crate) fn remove(graph: &mut GraphProto) -> Result<(), Error> {
+pub(crate) fn remove(graph: &mut GraphProto) {
     // Subgraphs read outer names too; a graph that has any is left as it is.
     if graph.node.iter().any(|node| node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty())) {
-        return Ok(());
+        return;
     }
     let mut replaced: HashMap<String, String> = HashMap::new();
-    let outputs: Vec<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
-    let mut kept = Vec::with_capacity(graph.node.len());
-    for mut node in std::mem::take(&mut graph.node) {
+    let outputs: HashSet<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
+    let read: HashSet<String> = graph.node.iter().flat_map(|node| &node.input).chain(&outputs).cloned().collect();
+    graph.node.retain_mut(|node| {
         for input in &mut node.input {
             if let Some(source) = replaced.get(input) {
                 input.clone_from(source);
             }
         }
-        if hands_on(&node) && !node.output.iter().any(|output| outputs.contains(output)) {
-            replaced.insert(node.output[0].clone(), node.input[0].clone());
-        } else {
-            kept.push(node);
+        match handed_on(node, &read).filter(|(_, output)| !outputs.contains(*output)) {
+            Some((input, output)) => {
+                replaced.insert(output.to_owned(), input.to_owned());
+                false
+            }
+            None => true,
         }
-    }
-    graph.node = kept;
-    Ok(())
+    });
 }
 
-fn hands_on(node: &NodeProto) -> bool {
-    let one_result = node.output.iter().filter(|output| !output.is_empty()).count() == 1 && !node.input.is_empty();
+/// What the node reads and makes, if both are the same and nothing else that it makes, as Dropout its mask, is among `read`.
+fn handed_on<'n>(node: &'n NodeProto, read: &HashSet<String>) -> Option<(&'n str, &'n str)> {
     // Dropout with a third input may be told at run time to train.
-    one_result && matches!((node.op_type(), node.input.len()), ("Identity", _) | ("Dropout", 1 | 2))
+    let same = matches!((operator(node), node.input.len()), ("Identity", _) | ("Dropout", 1 | 2));
+    let (output, rest) = node.output.split_first()?;
+    let input = node.input.first()?;
+    let alone = rest.iter().all(|other| other.is_empty() || !read.contains(other));
+    (same && alone && !input.is_empty() && !output.is_empty()).then_some((input, output))
 }

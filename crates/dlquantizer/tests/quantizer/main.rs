@@ -1,0 +1,14 @@
+//! Small networks from preparation to validation, against definitions computed naively.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod adapt;
+mod calibrate;
+mod common;
+mod emit;
+mod emit_edges;
+mod layers;
+mod opset;
+mod prepare;
+mod prepare_edges;
+mod validate;
