@@ -1,26 +1,35 @@
 //! Runs calibration data through a float model and collects the statistics of its tensors.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use dataset::Batch;
 use int8_inference::{ObservedValues, Session, SessionOptions};
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 
-use crate::{Calibration, Error, FloatModel, Observer, TensorKind, TensorRecord};
+use crate::{Calibration, Error, FloatModel, Observer, TensorKind, TensorRecord, TensorStatistics};
 
 /// Samples that go through the model together, whatever batches the caller has: float kernels round differently at other sizes, and a
 /// calibration must not depend on how its samples were cut.
 const BATCH: usize = 64;
 
+/// Batches that each worker gets at a time, so that starting the workers costs little.
+const BATCHES_PER_WORKER: usize = 4;
+
+/// Observers of the activations by tensor. Each worker fills one of its own; the sum does not depend on who saw what.
+type Observers = HashMap<String, Observer>;
+
 /// Collects the ranges of weights, biases and activations of one model.
 ///
-/// One pass, memory that does not grow with the number of samples, and the same bytes for any batch size.
+/// One pass, memory that does not grow with the number of samples, and the same bytes for any batch size and number of threads.
 pub struct Calibrator<'m> {
     model: &'m FloatModel,
     session: Session,
+    /// Samples per run of the model.
     batch: usize,
-    observers: HashMap<String, Observer>,
-    /// Samples waiting for a full batch, one array per input, `[batch, ...]`.
+    workers: Vec<Observers>,
+    /// Samples waiting for a full block of batches, one array per input, `[block, ...]`.
     pending: Vec<ArrayD<f32>>,
     waiting: usize,
     samples: u64,
@@ -45,10 +54,17 @@ impl<'m> Calibrator<'m> {
         let activations = || model.tensors().iter().filter(|tensor| tensor.kind == TensorKind::Activation);
         let inputs: Vec<String> = model.prepared().inputs().into_iter().map(|input| input.name).collect();
         let taps = activations().map(|tensor| tensor.name.clone()).filter(|name| !inputs.contains(name)).collect();
-        let session = Session::new(model.prepared(), &SessionOptions { taps, threads, isa: None })?;
-        let observers = activations().map(|tensor| (tensor.name.clone(), Observer::new())).collect();
+        // The workers run batches side by side, each on one thread.
+        let session = Session::new(model.prepared(), &SessionOptions { taps, threads: Some(1), isa: None })?;
         let batch = session.fixed_batch().unwrap_or(BATCH);
-        Ok(Self { model, session, batch, observers, pending: Vec::new(), waiting: 0, samples: 0 })
+        let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+        let observers: Observers = activations().map(|tensor| (tensor.name.clone(), Observer::new())).collect();
+        let workers = vec![observers; threads.unwrap_or(1).max(1)];
+        Ok(Self { model, session, batch, workers, pending: Vec::new(), waiting: 0, samples: 0 })
+    }
+
+    fn block(&self) -> usize {
+        self.batch * self.workers.len() * BATCHES_PER_WORKER
     }
 
     /// Observes all batches and returns the calibration.
@@ -63,7 +79,7 @@ impl<'m> Calibrator<'m> {
         self.finish()
     }
 
-    /// Observes the samples of one batch; they may be held back until enough for the model's batch have come.
+    /// Observes the samples of one batch; they may be held back until enough for all workers have come.
     ///
     /// # Errors
     ///
@@ -72,13 +88,13 @@ impl<'m> Calibrator<'m> {
         let inputs = self.model.prepared().inputs();
         let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
         let views = batch.inputs_for(&names)?;
+        let block = self.block();
         if self.pending.is_empty() {
-            self.pending =
-                views.iter().map(|view| ArrayD::zeros([&[self.batch], &view.shape()[1..]].concat())).collect();
+            self.pending = views.iter().map(|view| ArrayD::zeros([&[block], &view.shape()[1..]].concat())).collect();
         }
         let mut start = 0;
         while start < batch.len() {
-            let count = (self.batch - self.waiting).min(batch.len() - start);
+            let count = (block - self.waiting).min(batch.len() - start);
             for ((name, pending), view) in names.iter().zip(&mut self.pending).zip(&views) {
                 if pending.shape()[1..] != view.shape()[1..] {
                     return Err(Error::SampleShape {
@@ -92,7 +108,7 @@ impl<'m> Calibrator<'m> {
             }
             self.waiting += count;
             start += count;
-            if self.waiting == self.batch {
+            if self.waiting == block {
                 self.run_pending()?;
             }
         }
@@ -106,7 +122,7 @@ impl<'m> Calibrator<'m> {
 
     /// Bytes of the collected state; it does not grow with the number of samples.
     pub fn state_bytes(&self) -> usize {
-        self.observers.len() * Observer::STATE_BYTES
+        self.workers.iter().map(HashMap::len).sum::<usize>() * Observer::STATE_BYTES
     }
 
     /// Observes what is still waiting and returns the calibration.
@@ -118,54 +134,103 @@ impl<'m> Calibrator<'m> {
         if self.waiting > 0 {
             self.run_pending()?;
         }
-        let records = self
-            .model
-            .tensors()
-            .iter()
-            .filter_map(|tensor| {
-                let statistics = match &tensor.constant {
-                    Some(statistics) => statistics.clone(),
-                    None => self.observers.get(&tensor.name)?.statistics(),
-                };
-                // Integer tensors (shapes, indices) pass by unobserved and have no range.
-                (self.samples == 0 || statistics.count() > 0).then(|| TensorRecord {
+        let mut records = Vec::with_capacity(self.model.tensors().len());
+        for tensor in self.model.tensors() {
+            let statistics = match &tensor.constant {
+                Some(statistics) => Some(statistics.clone()),
+                None => self.observed(&tensor.name)?,
+            };
+            // Integer tensors (shapes, indices) pass by unobserved and have no range.
+            if let Some(statistics) = statistics.filter(|statistics| self.samples == 0 || statistics.count() > 0) {
+                records.push(TensorRecord {
                     name: tensor.name.clone(),
                     layer: tensor.layer.clone(),
                     network_layer: tensor.network_layer.clone(),
                     kind: tensor.kind,
                     statistics,
-                })
-            })
-            .collect();
+                });
+            }
+        }
         Calibration::new(self.model.digest().to_owned(), self.samples, records)
     }
 
-    /// Runs the pending samples, padded with zeros to the full batch, and observes all but the padding.
-    fn run_pending(&mut self) -> Result<(), Error> {
-        for pending in &mut self.pending {
-            pending.slice_axis_mut(Axis(0), Slice::from(self.waiting..)).fill(0.0);
+    /// What all workers saw of an activation.
+    fn observed(&self, tensor: &str) -> Result<Option<TensorStatistics>, Error> {
+        let mut seen = self.workers.iter().filter_map(|observers| observers.get(tensor)).map(Observer::statistics);
+        let Some(mut all) = seen.next() else { return Ok(None) };
+        for statistics in seen {
+            all.merge(&statistics).map_err(|error| Error::Merge(format!("tensor \"{tensor}\": {error}")))?;
         }
-        let inputs = self.model.prepared().inputs();
-        let views: Vec<_> =
-            inputs.iter().zip(&self.pending).map(|(input, values)| (input.name.as_str(), values.view())).collect();
-        let (batch, waiting, observers) = (self.batch, self.waiting, &mut self.observers);
-        let mut observe = |tensor: &str, shape: &[usize], values: &[f32]| {
-            if let Some(observer) = observers.get_mut(tensor) {
-                // Where the batch is not in front, a part of a padded batch cannot be told from the padding.
-                let in_front = shape.first() == Some(&batch);
-                observer.observe(if in_front { &values[..values.len() / batch * waiting] } else { values });
+        Ok(Some(all))
+    }
+
+    /// Runs the pending samples, the last batch padded with copies of one of them, and observes all but the padding.
+    fn run_pending(&mut self) -> Result<(), Error> {
+        let missing = self.waiting.next_multiple_of(self.batch) - self.waiting;
+        for pending in &mut self.pending {
+            let (samples, mut free) = pending.view_mut().split_at(Axis(0), self.waiting);
+            free.slice_axis_mut(Axis(0), Slice::from(..missing)).assign(&samples.slice_axis(Axis(0), Slice::from(..1)));
+        }
+        let names: Vec<String> = self.model.prepared().inputs().into_iter().map(|input| input.name).collect();
+        let (session, pending, batch, waiting) = (&self.session, &self.pending, self.batch, self.waiting);
+        let next = AtomicUsize::new(0);
+        let failure: Mutex<Option<Error>> = Mutex::new(None);
+        let work = |observers: &mut Observers| loop {
+            let start = next.fetch_add(batch, Ordering::Relaxed);
+            if start >= waiting {
+                return;
+            }
+            let inputs: Vec<_> = names
+                .iter()
+                .zip(pending)
+                .map(|(name, all)| (name.as_str(), all.slice_axis(Axis(0), Slice::from(start..start + batch))))
+                .collect();
+            if let Err(error) = run_batch(session, &inputs, batch, batch.min(waiting - start), observers) {
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return;
             }
         };
-        for (name, values) in &views {
-            observe(name, values.shape(), values.as_slice().unwrap_or_default());
+        match self.workers.as_mut_slice() {
+            [only] => work(only),
+            workers => std::thread::scope(|scope| {
+                for observers in workers {
+                    scope.spawn(|| work(observers));
+                }
+            }),
         }
-        self.session.observe(&views, &mut |observed| {
-            if let ObservedValues::F32(values) = observed.values {
-                observe(observed.tensor, observed.shape, values);
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => {
+                self.samples += self.waiting as u64;
+                self.waiting = 0;
+                Ok(())
             }
-        })?;
-        self.samples += self.waiting as u64;
-        self.waiting = 0;
-        Ok(())
+        }
     }
+}
+
+/// Runs one batch and observes the first `real` of its samples.
+fn run_batch(
+    session: &Session,
+    inputs: &[(&str, ArrayViewD<'_, f32>)],
+    batch: usize,
+    real: usize,
+    observers: &mut Observers,
+) -> Result<(), Error> {
+    let mut observe = |tensor: &str, shape: &[usize], values: &[f32]| {
+        if let Some(observer) = observers.get_mut(tensor) {
+            // Where the batch is not in front, the samples cannot be told from the padding, which at least is no new value.
+            let in_front = shape.first() == Some(&batch);
+            observer.observe(if in_front { &values[..values.len() / batch * real] } else { values });
+        }
+    };
+    for (name, values) in inputs {
+        observe(name, values.shape(), values.as_slice().unwrap_or_default());
+    }
+    session.observe(inputs, &mut |observed| {
+        if let ObservedValues::F32(values) = observed.values {
+            observe(observed.tensor, observed.shape, values);
+        }
+    })?;
+    Ok(())
 }
