@@ -276,7 +276,8 @@ fn the_range_of_a_layer_s_choice_reaches_through_a_reshape() {
     let mut net = Net::new(&[4]);
     net.dense("x", "fc1", 4, 6);
     net.graph.initializer.push(Tensor::i64("shape", &[2], vec![-1, 6]).unwrap().to_proto());
-    net.op("Reshape", &["fc1", "shape"], "flat");
+    net.op("Reshape", &["fc1", "shape"], "reshaped");
+    net.op("Flatten", &["reshaped"], "flat");
     net.dense("flat", "fc2", 6, 3);
     net.op("Relu", &["fc1"], "relu");
     net.dense("relu", "fc3", 6, 3);

@@ -106,6 +106,9 @@ fn a_better_int8_model_has_a_negative_drop() {
     assert_eq!(validation.verdict(-50.0), Verdict::Pass);
     assert_eq!(validation.verdict(-51.0), Verdict::Fail);
     assert_eq!(validation.verdict(f64::NAN), Verdict::Fail);
+    // The higher class of a tie is not the best.
+    let validation = Validation::compare(&float, &session, &labelled(&x, &[1, 1, 1, 0]), Metric::Top1).unwrap();
+    assert_eq!((validation.float, validation.int8, validation.drop), (100.0, 50.0, 50.0));
 }
 
 #[test]
