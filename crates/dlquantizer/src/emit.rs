@@ -65,7 +65,7 @@ impl Recipe {
         }
         let raised = opset::raised(model.prepared())?;
         let params = placement::activations(&raised, &chosen, self, calibration)?;
-        let (graph, layers) = graph::quantized(&raised, &chosen, &params)?;
+        let (graph, layers) = graph::quantized(&raised, &chosen, &params, self.activations)?;
         let mut emitted = raised.with_graph(graph).with_producer("quantize", env!("CARGO_PKG_VERSION"));
         for entry in &raised.proto().metadata_props {
             emitted.set_metadata(entry.key(), entry.value());

@@ -53,7 +53,7 @@ pub use emit::{CALIBRATION_KEY, EmittedLayer, Int8Model, MODEL_KEY, RECIPE_KEY, 
 pub use error::Error;
 pub use float_model::FloatModel;
 pub use layers::Layer;
-pub use range::{MIN_SCALE, QuantParams, QuantType, Range, RangeMethod};
-pub use recipe::{Granularity, LayerChoice, LayerRecipe, Precision, Recipe};
+pub use range::{MIN_SCALE, Percentile, QuantParams, QuantType, Range, RangeMethod, Scheme};
+pub use recipe::{ActivationType, Granularity, LayerChoice, LayerRecipe, Precision, Recipe};
 pub use statistics::{HistogramBin, MAX_VALUES, Observer, TensorStatistics, TooManyValues};
 pub use validate::{Metric, TensorError, Validation, Verdict};

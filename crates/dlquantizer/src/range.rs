@@ -2,53 +2,30 @@
 //!
 //! Affine quantization as ONNX `QuantizeLinear` and `DequantizeLinear` define it:
 //! `q = saturate(round_half_even(x / scale) + zero_point)` and `x ≈ (q - zero_point) · scale`.
+//!
+//! Every [`RangeMethod`] reads scale and zero point off a [`TensorStatistics`], without the values. Where a method needs
+//! more than count, minimum and maximum, it takes the values of a histogram bin as spread evenly around their exact mean,
+//! which moves none of them by more than the width of the bin: 2^-7 of its size.
 
+mod entropy;
+mod linear_histogram;
+mod mse;
+mod params;
+mod percentile;
+mod power_of_two;
+mod quant_type;
+mod spread;
+mod squared_error;
 #[cfg(test)]
 mod tests;
+mod written;
+
+pub use params::{MIN_SCALE, QuantParams};
+pub use percentile::Percentile;
+pub use quant_type::{QuantType, Scheme};
 
 use crate::statistics::TensorStatistics;
-use serde::{Deserialize, Serialize};
-
-/// The smallest scale: 2^-60.
-///
-/// The product of two scales, the scale of an int32 bias, is then at least 2^-120 and never a subnormal number.
-/// Tensors whose values are all below some 2^-52 lose resolution, not correctness.
-pub const MIN_SCALE: f32 = f32::from_bits((127 - 60) << 23);
-
-/// An integer type tensors are quantized to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QuantType {
-    /// Unsigned, 0 to 255.
-    U8,
-    /// Signed, -128 to 127.
-    I8,
-}
-
-impl QuantType {
-    /// The smallest integer of the type.
-    #[must_use]
-    pub fn min(self) -> i32 {
-        match self {
-            Self::U8 => 0,
-            Self::I8 => -128,
-        }
-    }
-
-    /// The largest integer of the type.
-    #[must_use]
-    pub fn max(self) -> i32 {
-        match self {
-            Self::U8 => 255,
-            Self::I8 => 127,
-        }
-    }
-
-    /// Steps between the smallest and the largest integer.
-    fn steps(self) -> f64 {
-        f64::from(self.max() - self.min())
-    }
-}
+use spread::Spread;
 
 /// An interval of finite real values that contains 0, so that 0 is always exactly representable.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,116 +67,48 @@ impl Range {
 }
 
 /// How scale and zero point of an activation are read off its calibration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+///
+/// In a recipe a method is its name, `range = "entropy"`; a percentile other than 99.99 is
+/// `range = { percentile = 99.9 }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum RangeMethod {
-    /// The interval from the smallest to the largest value observed, in equal steps.
+    /// `"minmax"`: the interval from the smallest to the largest value observed.
     #[default]
-    #[serde(rename = "minmax")]
     MinMax,
-    /// The same interval, with the scale a power of two.
-    #[serde(rename = "power-of-two")]
-    PowerOfTwo,
+    /// `"percentile"`: the interval that leaves out a share of the values, half of it at either end.
+    Percentile(Percentile),
+    /// `"entropy"`: the interval whose quantized histogram has the least Kullback-Leibler divergence from the histogram
+    /// of all values, as in TensorRT.
+    Entropy,
+    /// `"mse"`: the scale and zero point of the least expected squared error.
+    Mse,
+    /// `"power-of-two-minmax"`: the smallest scale 2^k that covers the interval from the smallest to the largest value.
+    PowerOfTwoMinMax,
+    /// `"power-of-two-histogram"`: the scale 2^k and zero point of the least expected squared error.
+    PowerOfTwoHistogram,
 }
 
 impl RangeMethod {
     /// Scale and zero point for a tensor with these statistics; none without a finite value.
+    ///
+    /// Equal statistics give equal bits, on every machine.
     #[must_use]
-    pub fn quant_params(self, statistics: &TensorStatistics, quant_type: QuantType) -> Option<QuantParams> {
-        let range = Range::min_max(statistics)?;
+    pub fn quant_params(
+        self,
+        statistics: &TensorStatistics,
+        quant_type: QuantType,
+        scheme: Scheme,
+    ) -> Option<QuantParams> {
+        let all = Range::min_max(statistics)?;
         Some(match self {
-            Self::MinMax => QuantParams::asymmetric(range, quant_type),
-            Self::PowerOfTwo => QuantParams::power_of_two(range, quant_type),
+            Self::MinMax => QuantParams::new(all, quant_type, scheme),
+            Self::Percentile(percentile) => {
+                QuantParams::new(percentile.range(&Spread::all(statistics), all, scheme), quant_type, scheme)
+            }
+            Self::Entropy => QuantParams::new(entropy::range(statistics, all, quant_type, scheme), quant_type, scheme),
+            Self::Mse => mse::params(statistics, all, quant_type, scheme),
+            Self::PowerOfTwoMinMax => QuantParams::power_of_two(all, quant_type, scheme),
+            Self::PowerOfTwoHistogram => power_of_two::least_error(statistics, all, quant_type, scheme),
         })
     }
-}
-
-/// Scale and zero point of a tensor, or of one channel of a weight.
-///
-/// The constructors give a finite scale of at least [`MIN_SCALE`] and a zero point within the type.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct QuantParams {
-    /// The real value of one step.
-    pub scale: f32,
-    /// The integer that stands for 0.
-    pub zero_point: i32,
-    /// The integer type.
-    #[serde(rename = "type")]
-    pub quant_type: QuantType,
-}
-
-impl QuantParams {
-    /// The type's whole width spread over `range`: `scale = (max - min) / 255` and
-    /// `zero_point = round_half_even(qmin - min / scale)`.
-    ///
-    /// The range `[0, 0]` gets scale 1. Source: Jacob et al., "Quantization and Training of Neural Networks for
-    /// Efficient Integer-Arithmetic-Only Inference" (2018), section 3; ONNX `DynamicQuantizeLinear`.
-    #[must_use]
-    pub fn asymmetric(range: Range, quant_type: QuantType) -> Self {
-        // In f64, where max - min neither overflows nor rounds twice.
-        let width = f64::from(range.max) - f64::from(range.min);
-        let scale = usable_scale(width / quant_type.steps());
-        let zero_point = f64::from(quant_type.min()) - (f64::from(range.min) / f64::from(scale));
-        Self {
-            scale,
-            zero_point: (zero_point.round_ties_even() as i32).clamp(quant_type.min(), quant_type.max()),
-            quant_type,
-        }
-    }
-
-    /// `[-abs_max, abs_max]` in steps of `abs_max / qmax`, with 0 for 0: the scheme of weights, int8 in [-127, 127].
-    ///
-    /// `abs_max = 0`, a dead channel, gets scale 1. For `u8` the zero point is 128. The sign of `abs_max` is ignored;
-    /// NaN and infinity count as the largest finite f32.
-    #[must_use]
-    pub fn symmetric(abs_max: f32, quant_type: QuantType) -> Self {
-        let abs_max = f64::from(abs_max.abs().min(f32::MAX));
-        Self { scale: usable_scale(abs_max / 127.0), zero_point: quant_type.min() + 128, quant_type }
-    }
-
-    /// The smallest scale `2^k` for which an integer zero point puts all of `range` inside the type.
-    ///
-    /// That is the smallest `k` with `ceil(-min / 2^k) + ceil(max / 2^k) <= 255`, and
-    /// `zero_point = qmin + ceil(-min / 2^k)`; nothing in `range` saturates. It is the `ExponentScheme` "MinMax" of
-    /// `quantize` in MATLAB's Deep Learning Toolbox (the exponent from the range in the calibration statistics, without
-    /// overflow), which knows signed symmetric types only, with a zero point added. The range `[0, 0]` gets scale 1.
-    #[must_use]
-    pub fn power_of_two(range: Range, quant_type: QuantType) -> Self {
-        let (below, above) = (-f64::from(range.min), f64::from(range.max));
-        let steps = quant_type.steps();
-        // Every step is exact: a power of two times an f32, in f64.
-        let mut scale = if below + above == 0.0 { 1.0 } else { f64::from(MIN_SCALE) };
-        while (below / scale).ceil() + (above / scale).ceil() > steps {
-            scale *= 2.0;
-        }
-        Self { scale: scale as f32, zero_point: quant_type.min() + (below / scale).ceil() as i32, quant_type }
-    }
-
-    /// The integer for `x`: `saturate(round_half_even(x / scale) + zero_point)` in f32 (ONNX `QuantizeLinear`).
-    ///
-    /// NaN gives the zero point.
-    #[must_use]
-    pub fn quantize(self, x: f32) -> i32 {
-        // The cast saturates, so the sum must as well.
-        let steps = (x / self.scale).round_ties_even() as i32;
-        steps.saturating_add(self.zero_point).clamp(self.quant_type.min(), self.quant_type.max())
-    }
-
-    /// The value `q` stands for: `(q - zero_point) · scale` in f32 (ONNX `DequantizeLinear`).
-    ///
-    /// For a range that reaches beyond ±2^127 that can be an infinity at its ends.
-    #[must_use]
-    pub fn dequantize(self, q: i32) -> f32 {
-        q.saturating_sub(self.zero_point) as f32 * self.scale
-    }
-
-    /// What is left of `x` after quantization.
-    #[must_use]
-    pub fn fake_quantize(self, x: f32) -> f32 {
-        self.dequantize(self.quantize(x))
-    }
-}
-
-/// `scale` as f32; 1 for 0, at least [`MIN_SCALE`] for the rest.
-fn usable_scale(scale: f64) -> f32 {
-    if scale > 0.0 { (scale as f32).max(MIN_SCALE) } else { 1.0 }
 }

@@ -1,23 +1,27 @@
 //! What the user chooses about a quantization: the TOML recipe.
 //!
 //! ```toml
-//! range = "minmax"            # how an activation's range is read off the calibration: "minmax" | "power-of-two"
+//! range = "minmax"            # how an activation's range is read off the calibration: "minmax" | "percentile" |
+//!                             # { percentile = 99.99 } | "entropy" | "mse" | "power-of-two-minmax" |
+//!                             # "power-of-two-histogram"
 //! activations = "u8"          # "u8" | "i8"
+//! scheme = "asymmetric"       # of the activations: "asymmetric" | "symmetric"
 //! weights = "per-channel"     # "per-channel" | "per-tensor"
 //!
 //! [[layer]]                   # for the layers whose name matches; a later entry wins over an earlier one
 //! match = "fc3*"
 //! precision = "float"         # "int8" (default) | "float": leave the layer in float
-//! range = "power-of-two"
+//! range = { percentile = 99.9 }
 //! weights = "per-tensor"
 //! ```
 
 mod parse;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use crate::error::Error;
-use crate::range::{QuantType, RangeMethod};
+use crate::range::{QuantType, RangeMethod, Scheme};
 use crate::read_file::read_file;
 use globset::{Glob, GlobSet};
 use serde::{Deserialize, Serialize};
@@ -33,47 +37,55 @@ const PATTERN_LIMIT: usize = 1000;
 const NAMES_LISTED: usize = 12;
 
 /// How a model is quantized: defaults for all layers and choices for layers by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// How the range of an activation is read off its calibration.
     pub range: RangeMethod,
     /// The type of all activations; one for the whole model, so that layers fit each other.
-    pub activations: QuantType,
+    pub activations: ActivationType,
+    /// Where the integer for 0 lies in that type.
+    pub scheme: Scheme,
     /// The granularity of weight scales.
     pub weights: Granularity,
     /// Choices for single layers; where several match a layer, later ones win.
-    #[serde(rename = "layer", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "layer")]
     pub layers: Vec<LayerChoice>,
 }
 
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            range: RangeMethod::default(),
-            activations: QuantType::U8,
-            weights: Granularity::default(),
-            layers: Vec::new(),
-        }
-    }
-}
-
 /// What a recipe chooses for the layers whose name matches a pattern; `None` leaves the default.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerChoice {
     /// A glob over the whole layer name: `*`, `?`, `[a-c]`, `{a,b}`. `*` also matches `/`.
     #[serde(rename = "match")]
     pub pattern: String,
     /// Whether the layer becomes int8 at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
     /// How the range of the layer's activation is read off its calibration.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<RangeMethod>,
     /// The granularity of the layer's weight scales.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<Granularity>,
+}
+
+/// An integer type that activations can have in an emitted model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActivationType {
+    /// Unsigned, 0 to 255.
+    #[default]
+    U8,
+    /// Signed, -128 to 127.
+    I8,
+}
+
+impl From<ActivationType> for QuantType {
+    fn from(activations: ActivationType) -> Self {
+        match activations {
+            ActivationType::U8 => Self::U8,
+            ActivationType::I8 => Self::I8,
+        }
+    }
 }
 
 /// The arithmetic of a layer.
@@ -141,7 +153,7 @@ impl Recipe {
     /// The recipe as TOML; equal recipes give equal text, and [`Self::from_toml`] gives the recipe back.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("strings and names of variants are always TOML")
+        write::write(self)
     }
 
     /// The choices for each of a model's layers, in the order of `names`.

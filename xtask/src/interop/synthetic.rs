@@ -24,8 +24,8 @@ const WAYS: [Way; 3] = [
         except: &["gelu_erf", "silu", "residual", "residual_of_layers"],
     },
     Way {
-        name: "power-of-two",
-        recipe: "range = \"power-of-two\"\nweights = \"per-tensor\"\n",
+        name: "power-of-two-minmax",
+        recipe: "range = \"power-of-two-minmax\"\nweights = \"per-tensor\"\n",
         // The range ends at a power of two beyond the bounds of the Clip, so ONNX Runtime keeps the Clip, in float.
         except: &["clip", "relu6"],
     },

@@ -9,19 +9,20 @@ use onnx_model::{Model, Tensor};
 use super::EmittedLayer;
 use super::weights::{self, QuantizedBias};
 use crate::constants::float_constant;
-use crate::{Error, Layer, LayerRecipe, Precision, QuantParams, QuantType};
+use crate::{ActivationType, Error, Layer, LayerRecipe, Precision, QuantParams};
 
 /// The quantized graph and what became of each layer.
 pub(crate) fn quantized(
     model: &Model,
     layers: &[(&Layer, LayerRecipe)],
     activations: &BTreeMap<String, QuantParams>,
+    activation_type: ActivationType,
 ) -> Result<(GraphProto, Vec<EmittedLayer>), Error> {
     let source = model.graph();
     let index = GraphIndex::new(source)?;
     let mut writer = Writer { index: &index, graph: source.clone(), names: Names::of(source) };
     for (tensor, params) in activations {
-        writer.activation(tensor, *params)?;
+        writer.activation(tensor, *params, activation_type)?;
     }
     let mut emitted = Vec::with_capacity(layers.len());
     for (layer, choice) in layers {
@@ -69,11 +70,11 @@ struct Writer<'g> {
 
 impl Writer<'_> {
     /// Quantizes `tensor`; every node that reads it reads the dequantized form from now on. Outputs of the graph stay float.
-    fn activation(&mut self, tensor: &str, params: QuantParams) -> Result<(), Error> {
+    fn activation(&mut self, tensor: &str, params: QuantParams, activation_type: ActivationType) -> Result<(), Error> {
         let zero_point = params.zero_point;
-        let zero_point = match params.quant_type {
-            QuantType::U8 => Tensor::u8("", &[], vec![zero_point as u8])?,
-            QuantType::I8 => Tensor::i8("", &[], vec![zero_point as i8])?,
+        let zero_point = match activation_type {
+            ActivationType::U8 => Tensor::u8("", &[], vec![zero_point as u8])?,
+            ActivationType::I8 => Tensor::i8("", &[], vec![zero_point as i8])?,
         };
         let scale = self.constant(&format!("{tensor}_scale"), Tensor::f32("", &[], vec![params.scale])?);
         let zero_point = self.constant(&format!("{tensor}_zero_point"), zero_point);

@@ -41,7 +41,7 @@ pub(crate) fn activations(
         let method = makers.get(first).map_or(recipe.range, |choice| choice.range);
         let record = records.get(first);
         record
-            .and_then(|record| method.quant_params(&record.statistics, recipe.activations))
+            .and_then(|record| method.quant_params(&record.statistics, recipe.activations.into(), recipe.scheme))
             .ok_or_else(|| Error::NotCalibrated(first.to_owned()))
     };
     // Everything that can be had in 8 bits: what int8 layers read and make, and what follows from that alone.

@@ -3,8 +3,10 @@
 use super::{Recipe, matcher};
 use toml::de::{DeTable, DeValue};
 
-const RECIPE_KEYS: &[&str] = &["range", "activations", "weights", LAYER];
-const LAYER_KEYS: &[&str] = &[MATCH, "precision", "range", "weights"];
+const RECIPE_KEYS: &[&str] = &[RANGE, "activations", "scheme", "weights", LAYER];
+const LAYER_KEYS: &[&str] = &[MATCH, "precision", RANGE, "weights"];
+const RANGE_KEYS: &[&str] = &["percentile"];
+const RANGE: &str = "range";
 const LAYER: &str = "layer";
 const MATCH: &str = "match";
 
@@ -36,26 +38,45 @@ pub(super) fn parse(text: &str) -> Result<Recipe, String> {
     toml::from_str(text).map_err(describe)
 }
 
-/// Whether all keys are known and, but for the tables of layers, have strings as values.
+/// Whether all keys are known and have strings as values, but for the tables of layers and of a range.
 fn check_keys(text: &str, table: &DeTable<'_>, known: &[&str]) -> Result<(), String> {
     for (key, value) in table {
-        let (name, start): (&str, _) = (key.get_ref(), key.span().start);
-        if !known.contains(&name) {
-            let nearest = known
-                .iter()
-                .map(|known| (strsim::jaro_winkler(known, name), known))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .filter(|(similarity, _)| *similarity > 0.7)
-                .map(|(_, known)| format!("did you mean `{known}`? "))
-                .unwrap_or_default();
-            let known = known.join(", ");
-            return Err(at(text, start, &format!("unknown key `{name}`; {nearest}known here are {known}")));
-        }
-        if name != LAYER && !value.get_ref().is_str() {
-            return Err(at(text, start, &format!("the value of `{name}` must be a word in quotes")));
+        check_known(text, key.get_ref(), key.span().start, known)?;
+        let start = key.span().start;
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            (LAYER, _) | (_, DeValue::String(_)) => {}
+            (RANGE, DeValue::Table(range)) => {
+                for (key, value) in range {
+                    check_known(text, key.get_ref(), key.span().start, RANGE_KEYS)?;
+                    if !matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Float(_)) {
+                        let message = format!("the value of `{}` must be a number", key.get_ref());
+                        return Err(at(text, key.span().start, &message));
+                    }
+                }
+            }
+            (RANGE, _) => {
+                let message = "the value of `range` must be a word in quotes or { percentile = 99.99 }";
+                return Err(at(text, start, message));
+            }
+            (name, _) => return Err(at(text, start, &format!("the value of `{name}` must be a word in quotes"))),
         }
     }
     Ok(())
+}
+
+fn check_known(text: &str, name: &str, start: usize, known: &[&str]) -> Result<(), String> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .map(|(_, known)| format!("did you mean `{known}`? "))
+        .unwrap_or_default();
+    let known = known.join(", ");
+    Err(at(text, start, &format!("unknown key `{name}`; {nearest}known here are {known}")))
 }
 
 /// `message` with the line, from 1, that a byte of the text is on.

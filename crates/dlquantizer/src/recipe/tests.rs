@@ -1,15 +1,17 @@
 use super::*;
+use crate::range::Percentile;
 use proptest::prelude::*;
 
 const DOCUMENTED: &str = r#"
 range = "minmax"
 activations = "u8"
+scheme = "asymmetric"
 weights = "per-channel"
 
 [[layer]]
 match = "fc3*"
 precision = "float"
-range = "power-of-two"
+range = { percentile = 99.9 }
 weights = "per-tensor"
 "#;
 
@@ -23,7 +25,16 @@ fn message(text: &str) -> String {
 
 fn recipe() -> impl Strategy<Value = Recipe> {
     fn range() -> impl Strategy<Value = RangeMethod> {
-        prop::sample::select(vec![RangeMethod::MinMax, RangeMethod::PowerOfTwo])
+        let percentile = (50_000_000_001..=100_000_000_000_u64)
+            .prop_map(|billionths| RangeMethod::Percentile(Percentile::new(billionths as f64 / 1e9).unwrap()));
+        let named = prop::sample::select(vec![
+            RangeMethod::MinMax,
+            RangeMethod::Entropy,
+            RangeMethod::Mse,
+            RangeMethod::PowerOfTwoMinMax,
+            RangeMethod::PowerOfTwoHistogram,
+        ]);
+        prop_oneof![percentile, named]
     }
     fn weights() -> impl Strategy<Value = Granularity> {
         prop::sample::select(vec![Granularity::PerChannel, Granularity::PerTensor])
@@ -32,9 +43,11 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     let pattern = r#"[a-z/."\\ \n*?_0-9é]{0,12}"#.prop_filter("a glob", |pattern| matcher(pattern).is_ok());
     let layer = (pattern, prop::option::of(precision), prop::option::of(range()), prop::option::of(weights()))
         .prop_map(|(pattern, precision, range, weights)| LayerChoice { pattern, precision, range, weights });
-    let activations = prop::sample::select(vec![QuantType::U8, QuantType::I8]);
-    (range(), activations, weights(), prop::collection::vec(layer, 0..4))
-        .prop_map(|(range, activations, weights, layers)| Recipe { range, activations, weights, layers })
+    let activations = prop::sample::select(vec![ActivationType::U8, ActivationType::I8]);
+    let scheme = prop::sample::select(vec![Scheme::Asymmetric, Scheme::Symmetric]);
+    (range(), activations, scheme, weights(), prop::collection::vec(layer, 0..4)).prop_map(
+        |(range, activations, scheme, weights, layers)| Recipe { range, activations, scheme, weights, layers },
+    )
 }
 
 proptest! {
@@ -92,7 +105,7 @@ fn the_documented_recipe_means_what_it_says() {
             LayerRecipe { precision: Precision::Int8, range: RangeMethod::MinMax, weights: Granularity::PerChannel };
         let fc3 = LayerRecipe {
             precision: Precision::Float,
-            range: RangeMethod::PowerOfTwo,
+            range: RangeMethod::Percentile(Percentile::new(99.9).unwrap()),
             weights: Granularity::PerTensor,
         };
         [default, fc3, fc3]
@@ -103,7 +116,21 @@ fn the_documented_recipe_means_what_it_says() {
 #[test]
 fn an_empty_recipe_is_the_default() {
     assert_eq!(parse(""), Recipe::default());
-    assert_eq!(Recipe::default().to_toml(), "range = \"minmax\"\nactivations = \"u8\"\nweights = \"per-channel\"\n");
+    assert_eq!(
+        Recipe::default().to_toml(),
+        "range = \"minmax\"\nactivations = \"u8\"\nscheme = \"asymmetric\"\nweights = \"per-channel\"\n"
+    );
+}
+
+#[test]
+fn every_way_to_write_a_percentile() {
+    let range = |text: &str| parse(text).range;
+    let percentile = |percent| RangeMethod::Percentile(Percentile::new(percent).unwrap());
+    assert_eq!(range("range = \"percentile\""), percentile(99.99));
+    assert_eq!(range("range = { percentile = 99 }"), percentile(99.0));
+    assert_eq!(range("range.percentile = 99.9"), percentile(99.9));
+    assert_eq!(range("[range]\npercentile = 1e2"), percentile(100.0));
+    assert!(parse("range = \"percentile\"").to_toml().starts_with("range = { percentile = 99.99 }\n"));
 }
 
 #[test]
@@ -128,7 +155,7 @@ fn later_entries_win_choice_by_choice() {
 fn unknown_keys_name_line_and_nearest_key() {
     assert_eq!(
         message("range = \"minmax\"\nactivation = \"u8\"\n"),
-        "r.toml: line 2: unknown key `activation`; did you mean `activations`? known here are range, activations, weights, layer"
+        "r.toml: line 2: unknown key `activation`; did you mean `activations`? known here are range, activations, scheme, weights, layer"
     );
     assert_eq!(
         message("[[layer]]\nmatch = \"a\"\n\n[[layer]]\nmatch = \"b\"\nprecison = \"float\"\n"),
@@ -144,7 +171,26 @@ fn unknown_keys_name_line_and_nearest_key() {
 #[test]
 fn wrong_values_and_syntax_name_the_line() {
     for (text, expected) in [
-        ("\nrange = \"min-max\"\n", "line 2: unknown variant `min-max`, expected `minmax` or `power-of-two`"),
+        (
+            "\nrange = \"min-max\"\n",
+            "line 2: unknown variant `min-max`, expected one of `minmax`, `percentile`, `entropy`,",
+        ),
+        ("range = \"power-of-two\"\n", "`power-of-two-minmax`, `power-of-two-histogram`"),
+        ("\nrange = 99.9\n", "line 2: the value of `range` must be a word in quotes or { percentile = 99.99 }"),
+        ("range = { percentile = \"99\" }\n", "line 1: the value of `percentile` must be a number"),
+        ("\nrange = { percent = 99 }\n", "line 2: unknown key `percent`; did you mean `percentile`?"),
+        ("range = {}\n", "line 1: missing field `percentile`"),
+        (
+            "range = { percentile = 50 }\n",
+            "line 1: invalid value: floating point `50.0`, expected a percentile above 50",
+        ),
+        (
+            "range = { percentile = nan }\n",
+            "line 1: invalid value: floating point `NaN`, expected a percentile above 50",
+        ),
+        ("[[layer]]\nmatch = \"a\"\nrange = { percentile = 100.1 }\n", "line 3: invalid value"),
+        ("activations = \"u4\"\n", "line 1: unknown variant `u4`, expected `u8` or `i8`"),
+        ("scheme = \"affine\"\n", "line 1: unknown variant `affine`, expected `asymmetric` or `symmetric`"),
         ("\nweights = 3\n", "line 2: the value of `weights` must be a word in quotes"),
         ("activations = \"u8\"\nrange = \n", "line 2: "),
         ("range = \"minmax\"\nrange = \"minmax\"\n", "line 2: "),

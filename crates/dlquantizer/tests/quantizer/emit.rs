@@ -1,8 +1,8 @@
 //! The emitted model: its form, its integers, and how close it is to the float one.
 
 use dlquantizer::{
-    CALIBRATION_KEY, FloatModel, Granularity, LayerChoice, MODEL_KEY, Precision, QuantParams, QuantType, RECIPE_KEY,
-    RangeMethod, Recipe, VERSION_KEY,
+    ActivationType, CALIBRATION_KEY, FloatModel, Granularity, LayerChoice, MODEL_KEY, Percentile, Precision,
+    QuantParams, QuantType, RECIPE_KEY, RangeMethod, Recipe, Scheme, VERSION_KEY,
 };
 use int8_inference::TensorValues;
 use ndarray::ArrayD;
@@ -118,10 +118,10 @@ fn by_definition(quantized: &Quantized, row: &[f32]) -> (Vec<Vec<i32>>, Vec<f32>
 
 fn recipes() -> Vec<Recipe> {
     let mut recipes = Vec::new();
-    for activations in [QuantType::U8, QuantType::I8] {
+    for activations in [ActivationType::U8, ActivationType::I8] {
         for weights in [Granularity::PerChannel, Granularity::PerTensor] {
-            for range in [RangeMethod::MinMax, RangeMethod::PowerOfTwo] {
-                recipes.push(Recipe { range, activations, weights, layers: Vec::new() });
+            for range in [RangeMethod::MinMax, RangeMethod::PowerOfTwoMinMax] {
+                recipes.push(Recipe { range, activations, weights, ..Recipe::default() });
             }
         }
     }
@@ -201,7 +201,7 @@ fn the_form_is_the_one_promised() {
         let input = emitted.input.unwrap();
         assert_eq!(input.quant_type, QuantType::U8);
         let statistics = &quantized.calibration.tensor(&layer.input).unwrap().statistics;
-        assert_eq!(Some(input), RangeMethod::MinMax.quant_params(statistics, QuantType::U8));
+        assert_eq!(Some(input), RangeMethod::MinMax.quant_params(statistics, QuantType::U8, Scheme::Asymmetric));
     }
     assert_eq!(quantized.int8.layers()[2].output, None);
     let steps = steps(model);
@@ -252,15 +252,41 @@ fn random_networks_stay_close() {
             let quantized = quantize_with(net.model(&["y"]), &seen, &recipe).unwrap();
             let db = sqnr_db(&run(quantized.float.network(), &unseen), &run(quantized.int8.model(), &unseen));
             // A scale that is a power of two, or shared by all channels, costs up to one bit, which is 6 dB.
-            let coarse = recipe.range == RangeMethod::PowerOfTwo || recipe.weights == Granularity::PerTensor;
+            let coarse = recipe.range == RangeMethod::PowerOfTwoMinMax || recipe.weights == Granularity::PerTensor;
             assert!(db > if coarse { 25.0 } else { 30.0 }, "{db:.1} dB with {recipe:?} on {widths:?}");
         }
     }
 }
 
 #[test]
+fn every_range_method_and_scheme_reaches_the_model() {
+    let x = Random::new(2).array(&[50, 6]);
+    let methods = [
+        RangeMethod::MinMax,
+        RangeMethod::Percentile(Percentile::new(99.0).unwrap()),
+        RangeMethod::Entropy,
+        RangeMethod::Mse,
+        RangeMethod::PowerOfTwoMinMax,
+        RangeMethod::PowerOfTwoHistogram,
+    ];
+    for (range, scheme) in
+        methods.into_iter().flat_map(|range| [(range, Scheme::Asymmetric), (range, Scheme::Symmetric)])
+    {
+        let recipe = Recipe { range, scheme, ..Recipe::default() };
+        let quantized = quantize_with(three_layers(1, [6, 8, 5, 3]).model(&["y"]), &x, &recipe).unwrap();
+        for (layer, emitted) in quantized.float.layers().iter().zip(quantized.int8.layers()) {
+            let statistics = &quantized.calibration.tensor(&layer.input).unwrap().statistics;
+            assert_eq!(emitted.input, range.quant_params(statistics, QuantType::U8, scheme));
+            assert!(scheme == Scheme::Asymmetric || emitted.input.unwrap().zero_point == 128);
+        }
+        let db = sqnr_db(&run(quantized.float.network(), &x), &run(quantized.int8.model(), &x));
+        assert!(db > 10.0, "{db:.1} dB with {recipe:?}");
+    }
+}
+
+#[test]
 fn scales_are_powers_of_two_where_the_recipe_says_so() {
-    let recipe = Recipe { range: RangeMethod::PowerOfTwo, ..Recipe::default() };
+    let recipe = Recipe { range: RangeMethod::PowerOfTwoMinMax, ..Recipe::default() };
     let x = Random::new(2).array(&[50, 6]);
     let quantized = quantize_with(three_layers(1, [6, 8, 5, 3]).model(&["y"]), &x, &recipe).unwrap();
     let activations: Vec<QuantParams> =
@@ -283,7 +309,7 @@ fn the_range_of_a_layer_s_choice_reaches_through_a_reshape() {
     net.dense("relu", "fc3", 6, 3);
     net.op("Add", &["fc2", "fc3"], "y");
     let choice =
-        LayerChoice { pattern: "fc1".to_owned(), range: Some(RangeMethod::PowerOfTwo), ..LayerChoice::default() };
+        LayerChoice { pattern: "fc1".to_owned(), range: Some(RangeMethod::PowerOfTwoMinMax), ..LayerChoice::default() };
     let recipe = Recipe { layers: vec![choice], ..Recipe::default() };
     let quantized = quantize_with(net.model(&["y"]), &Random::new(2).array(&[50, 4]), &recipe).unwrap();
     let [fc1, fc2, fc3] = quantized.int8.layers() else { panic!() };
@@ -458,7 +484,7 @@ fn weights_and_biases_that_layers_share_are_quantized_for_each() {
 
 #[test]
 fn integers_come_out_as_the_type_the_recipe_says() {
-    for (activations, signed) in [(QuantType::U8, false), (QuantType::I8, true)] {
+    for (activations, signed) in [(ActivationType::U8, false), (ActivationType::I8, true)] {
         let recipe = Recipe { activations, ..Recipe::default() };
         let x = Random::new(2).array(&[30, 6]);
         let quantized = quantize_with(three_layers(1, [6, 8, 5, 3]).model(&["y"]), &x, &recipe).unwrap();

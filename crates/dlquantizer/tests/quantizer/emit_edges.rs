@@ -1,6 +1,6 @@
 //! Emission of networks whose constants or data are extreme.
 
-use dlquantizer::{Granularity, QuantType, Recipe};
+use dlquantizer::{ActivationType, Granularity, Recipe};
 use ndarray::ArrayD;
 use onnx_model::Model;
 
@@ -177,7 +177,7 @@ fn samples_beyond_the_calibration_saturate() {
 
 #[test]
 fn signed_activations_of_one_sign_use_the_whole_width() {
-    let recipe = Recipe { activations: QuantType::I8, ..Recipe::default() };
+    let recipe = Recipe { activations: ActivationType::I8, ..Recipe::default() };
     let net = layer(1, vec![1.0], None);
     let quantized = quantize_with(net.model(&["y"]), &array(&[2, 1], vec![0.0, 2.55]), &recipe).unwrap();
     let input = quantized.int8.layers()[0].input.unwrap();
