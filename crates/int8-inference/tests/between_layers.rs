@@ -212,6 +212,39 @@ mod float {
         }
     }
 
+    /// `x -> Q -> DQ -> MatMul`, then what `build` makes of the scores `[batch, 4]`.
+    fn scores_then(build: impl Fn(&mut Builder, &str, &str) -> String) -> (Vec<usize>, bool) {
+        let mut b = Builder::default();
+        let x = b.qdq("x", INPUT);
+        let weights = b.weights(&[4, 4], (0..16).map(|i| (i * 13 % 200 - 100) as i8).collect(), &[0.02], 1);
+        let scores = b.op("MatMul", &[&x, &weights]);
+        let y = build(&mut b, &x, &scores);
+        let session = Session::new(&b.model(&[4], &[&y]), &SessionOptions::default()).unwrap();
+        let y = session.run(&ArrayD::from_elem(vec![6, 4], 0.7).view()).unwrap();
+        (y.shape().to_vec(), session.steps().iter().any(|step| step.work.contains("float runtime")))
+    }
+
+    #[test]
+    fn what_needs_more_than_the_engine_has_falls_back_to_float() {
+        // A sum that broadcasts, a softmax across another axis, a reshape across the batch.
+        let pairs = |b: &mut Builder, tensor: &str, shape: Vec<i64>| {
+            let shape = b.constant(Tensor::i64("", &[shape.len()], shape).unwrap());
+            b.op("Reshape", &[tensor, &shape])
+        };
+        let (shape, float) = scores_then(|b, x, scores| {
+            let (x, scores) = (pairs(b, x, vec![-1, 1, 4]), pairs(b, scores, vec![-1, 4, 1]));
+            b.op("Add", &[&x, &scores])
+        });
+        assert_eq!((shape, float), (vec![6, 4, 4], true));
+        let (shape, float) = scores_then(|b, _, scores| {
+            let pairs = pairs(b, scores, vec![0, 2, 2]);
+            b.node(node("Softmax", "", &[&pairs], &[]).with_int("axis", 1))
+        });
+        assert_eq!((shape, float), (vec![6, 2, 2], true));
+        let (shape, float) = scores_then(|b, _, scores| pairs(b, scores, vec![-1, 2]));
+        assert_eq!((shape, float), (vec![12, 2], true));
+    }
+
     #[test]
     fn any_tensor_of_a_float_model_can_be_tapped_and_observed() {
         let mut b = Builder::default();

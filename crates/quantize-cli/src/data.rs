@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dataset::{Dataset, OpenOptions, Part, Problem, Scale};
+use dataset::{Dataset, OpenOptions, Part, Problem, Scale, Stream};
 use onnx_model::Model;
 
 /// Which samples to read, and how.
@@ -16,6 +16,30 @@ pub(crate) struct DataArgs {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
+}
+
+/// Samples read piece by piece, as many as asked for.
+pub(crate) struct Pieces {
+    stream: Stream,
+    left: usize,
+}
+
+impl Pieces {
+    /// Samples that are still to come, where the file says.
+    pub(crate) fn len(&self) -> Option<usize> {
+        self.stream.len().map(|samples| samples.min(self.left))
+    }
+
+    /// The next `n` samples, fewer at the end; `None` behind it.
+    pub(crate) fn next(&mut self, n: usize) -> Result<Option<Dataset>> {
+        let wanted = n.min(self.left);
+        if wanted == 0 {
+            return Ok(None);
+        }
+        let piece = self.stream.next(wanted)?;
+        self.left -= piece.as_ref().map_or(0, Dataset::len);
+        Ok(piece)
+    }
 }
 
 /// How samples are read.
@@ -48,6 +72,12 @@ impl DataArgs {
     /// Reads the samples in the form that `model`, of the file `model_path`, takes.
     pub(crate) fn open_for(&self, model: &Model, model_path: &Path, part: Part) -> Result<Dataset> {
         self.reading.open_for(&self.data, model, model_path, part)
+    }
+
+    /// Opens the samples to be read piece by piece.
+    pub(crate) fn stream(&self, part: Part) -> Result<Pieces> {
+        let stream = Stream::open(&self.data, &self.reading.options(self.reading.part.unwrap_or(part)))?;
+        Ok(Pieces { stream, left: self.reading.samples.map_or(usize::MAX, NonZeroUsize::get) })
     }
 
     /// Reads all test samples of a directory that has such a part and is not read as that already.

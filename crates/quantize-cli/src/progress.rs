@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar over `total` steps of `work`; invisible unless standard error is a terminal.
-pub(crate) fn bar(total: usize, work: &'static str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len} {msg} {eta}");
+/// A bar over `total` steps of `work`, a mere count where nobody knows how many; invisible unless standard error is a terminal.
+pub(crate) fn bar(total: Option<usize>, work: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total.map(|total| total as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(match total {
+        Some(_) => "{prefix} {bar:32} {pos}/{len} {msg} {eta}",
+        None => "{prefix} {spinner} {pos} {msg} {elapsed}",
+    });
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_prefix(work);
     bar.enable_steady_tick(Duration::from_millis(200));

@@ -1,13 +1,15 @@
 //! Decides, tensor by tensor, how each is computed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use onnx_model::ValueInfo;
 use onnx_model::proto::NodeProto;
 
 use super::dense::match_dense;
 use super::elementwise::{clip_bounds, region};
-use super::graph::Graph;
+use super::graph::{Graph, op};
 use super::item::{Item, ItemKind};
+use super::shape;
 use crate::Error;
 
 /// The items that `wanted` tensors need, in no particular order.
@@ -21,7 +23,8 @@ pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<It
     for &node in graph.index.order() {
         let item = decider.item(node)?;
         if item.is_native() {
-            decider.native.extend(item.outputs.iter().copied());
+            let sample = decider.sample_after(&item);
+            decider.native.extend(item.outputs.iter().map(|&output| (output, sample.clone())));
         }
         made_by.extend(item.outputs.iter().map(|&output| (output, items.len())));
         items.push(Some(item));
@@ -38,28 +41,61 @@ pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<It
 
 struct Decider<'g, 'a> {
     graph: &'g Graph<'a>,
-    /// Tensors the engine computes or holds itself.
-    native: HashSet<&'a str>,
+    /// Tensors the engine computes or holds itself, with the shape of one sample where the file tells it. What follows from a float
+    /// region has no known shape yet.
+    native: HashMap<&'a str, Option<Vec<usize>>>,
 }
 
 impl<'g, 'a> Decider<'g, 'a> {
     fn new(graph: &'g Graph<'a>) -> Self {
         // A float model belongs to the float runtime as a whole; in a quantized one, or where there is no float runtime, the
         // work on the inputs is ours as well.
-        let quantized = graph.proto.node.iter().any(|node| node.op_type() == "QuantizeLinear");
-        let inputs = graph.proto.input.iter().map(|input| input.name());
+        let quantized = graph.proto.node.iter().any(|node| op(node) == "QuantizeLinear");
+        let inputs = graph.proto.input.iter().filter(|input| graph.index.initializer(input.name()).is_none());
         let native = if quantized || cfg!(not(feature = "float")) {
-            inputs.filter(|name| graph.index.initializer(name).is_none()).collect()
+            let sample = |input| ValueInfo::from(input).shape.as_deref().and_then(shape::fixed_sample);
+            inputs.map(|input| (input.name(), sample(input))).collect()
         } else {
-            HashSet::new()
+            HashMap::new()
         };
         Self { graph, native }
     }
 
+    fn is_native(&self, tensor: &str) -> bool {
+        self.native.contains_key(tensor)
+    }
+
+    fn sample(&self, tensor: &str) -> Option<&[usize]> {
+        self.native.get(tensor)?.as_deref()
+    }
+
+    /// Whether samples of both tensors are known to have one shape.
+    fn same_shape(&self, a: &str, b: &str) -> bool {
+        self.sample(a).is_some_and(|sample| self.sample(b) == Some(sample))
+    }
+
+    /// Shape of a sample of what the item makes.
+    fn sample_after(&self, item: &Item<'a>) -> Option<Vec<usize>> {
+        let mut sample = self.sample(item.inputs.first()?)?.to_vec();
+        match &item.kind {
+            ItemKind::Reshape(node) => shape::reshaped(self.graph, node, &sample).ok(),
+            ItemKind::Dense(dense) => {
+                *sample.last_mut()? = dense.outputs(self.graph)?;
+                Some(sample)
+            }
+            _ => Some(sample),
+        }
+    }
+
+    /// Whether a Flatten or Reshape of `tensor` is known to leave the batch alone.
+    fn is_plain_reshape(&self, node: &NodeProto, tensor: &str) -> bool {
+        self.sample(tensor).is_some_and(|sample| shape::reshaped(self.graph, node, sample).is_ok())
+    }
+
     fn item(&self, index: usize) -> Result<Item<'a>, Error> {
         let node = &self.graph.proto.node[index];
-        let native = match (node.domain(), node.output.as_slice()) {
-            ("" | "ai.onnx", [output]) => match node.op_type() {
+        let native = match node.output.as_slice() {
+            [output] => match op(node) {
                 "QuantizeLinear" => self.quantized(node, output)?,
                 "DequantizeLinear" => self
                     .graph
@@ -89,6 +125,7 @@ impl<'g, 'a> Decider<'g, 'a> {
         if let Some((_, reshape)) = graph.producer(real).filter(|(_, node)| is_reshape(graph, node))
             && let Some(inner) = graph.dequantized(&reshape.input[0])?
             && inner.params == params
+            && self.is_plain_reshape(reshape, inner.input)
         {
             return Ok(Some(one(inner.input, output, ItemKind::Reshape(reshape))));
         }
@@ -114,8 +151,8 @@ impl<'g, 'a> Decider<'g, 'a> {
         let graph = self.graph;
         let Some((_, mut node)) = graph.producer(real) else { return Ok(None) };
         let mut clamp = (f32::NEG_INFINITY, f32::INFINITY);
-        if matches!(node.op_type(), "Relu" | "Clip") {
-            clamp = match node.op_type() {
+        if matches!(op(node), "Relu" | "Clip") {
+            clamp = match op(node) {
                 "Relu" => (0.0, f32::INFINITY),
                 _ => match clip_bounds(graph, node)? {
                     Some(bounds) => bounds,
@@ -125,8 +162,11 @@ impl<'g, 'a> Decider<'g, 'a> {
             let Some((_, inner)) = node.input.first().and_then(|input| graph.producer(input)) else { return Ok(None) };
             node = inner;
         }
-        let ("Add", [a, b]) = (node.op_type(), node.input.as_slice()) else { return Ok(None) };
+        let ("Add", [a, b]) = (op(node), node.input.as_slice()) else { return Ok(None) };
         let (Some(a), Some(b)) = (graph.dequantized(a)?, graph.dequantized(b)?) else { return Ok(None) };
+        if !self.same_shape(a.input, b.input) {
+            return Ok(None);
+        }
         let kind = ItemKind::Add { from: [a.params, b.params], params, clamp };
         Ok(Some(Item { inputs: vec![a.input, b.input], outputs: vec![output], kind }))
     }
@@ -139,20 +179,21 @@ impl<'g, 'a> Decider<'g, 'a> {
         }
         let Some(first) = node.input.first() else { return Ok(None) };
         if is_reshape(graph, node) {
-            return Ok(self.native.contains(first.as_str()).then(|| one(first, output, ItemKind::Reshape(node))));
+            return Ok(self.is_plain_reshape(node, first).then(|| one(first, output, ItemKind::Reshape(node))));
         }
-        if node.op_type() == "Softmax" {
-            return Ok(self.native.contains(first.as_str()).then(|| one(first, output, ItemKind::Softmax(node))));
+        if op(node) == "Softmax" {
+            let axis = node.attr_int("axis", if graph.opset >= 13 { -1 } else { 1 })?;
+            let last = self.sample(first).is_some_and(|sample| axis == -1 || axis == sample.len() as i64);
+            return Ok(last.then(|| one(first, output, ItemKind::Softmax)));
         }
         if let Some(region) = region(graph, output)?
             && !region.function.is_identity()
-            && self.native.contains(region.source)
+            && self.is_native(region.source)
         {
             return Ok(Some(one(region.source, output, ItemKind::Map(region.function))));
         }
-        if let ("Add", [a, b]) = (node.op_type(), node.input.as_slice())
-            && self.native.contains(a.as_str())
-            && self.native.contains(b.as_str())
+        if let ("Add", [a, b]) = (op(node), node.input.as_slice())
+            && self.same_shape(a, b)
         {
             return Ok(Some(Item { inputs: vec![a, b], outputs: vec![output], kind: ItemKind::AddFloat }));
         }
@@ -166,7 +207,7 @@ fn one<'a>(input: &'a str, output: &'a str, kind: ItemKind<'a>) -> Item<'a> {
 
 /// Flatten, or Reshape to a constant shape.
 fn is_reshape(graph: &Graph<'_>, node: &NodeProto) -> bool {
-    match node.op_type() {
+    match op(node) {
         "Flatten" => !node.input.is_empty(),
         "Reshape" => node.input.get(1).is_some_and(|shape| graph.is_constant(shape)),
         _ => false,

@@ -6,7 +6,7 @@ use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
 
 use super::elementwise::clip_bounds;
-use super::graph::Graph;
+use super::graph::{Graph, op};
 use crate::Error;
 use crate::error::OTHER_RUNTIME;
 use crate::quantization::QuantParams;
@@ -50,7 +50,7 @@ pub(crate) fn match_dense<'a>(
     let (node, bias) = loop {
         let Some((_, node)) = graph.producer(current) else { return Ok(None) };
         let Some(first) = node.input.first() else { return Ok(None) };
-        match node.op_type() {
+        match op(node) {
             // Walking from the result towards the product, an inner clamp is narrowed by the outer ones already seen.
             "Relu" => clamp = narrow((0.0, f32::INFINITY), clamp),
             "Clip" => match clip_bounds(graph, node)? {
@@ -67,7 +67,7 @@ pub(crate) fn match_dense<'a>(
         }
         current = first;
     };
-    let gemm = node.op_type() == "Gemm";
+    let gemm = op(node) == "Gemm";
     if gemm
         && (node.attr_float("alpha", 1.0)? != 1.0
             || node.attr_float("beta", 1.0)? != 1.0
@@ -91,18 +91,26 @@ fn narrow(inner: (f32, f32), outer: (f32, f32)) -> (f32, f32) {
 fn bias_add<'a>(graph: &Graph<'a>, add: &'a NodeProto) -> Option<(&'a NodeProto, &'a str)> {
     let [a, b] = add.input.as_slice() else { return None };
     [(a, b), (b, a)].into_iter().find_map(|(product, bias)| {
-        let (_, product) = graph.producer(product).filter(|(_, node)| node.op_type() == "MatMul")?;
+        let (_, product) = graph.producer(product).filter(|(_, node)| op(node) == "MatMul")?;
         (graph.is_constant(bias) || constant_dequantize(graph, bias).is_some()).then_some((product, bias.as_str()))
     })
 }
 
 /// The DequantizeLinear node that makes `tensor` from a constant.
 fn constant_dequantize<'a>(graph: &Graph<'a>, tensor: &str) -> Option<&'a NodeProto> {
-    let (_, node) = graph.producer(tensor).filter(|(_, node)| node.op_type() == "DequantizeLinear")?;
+    let (_, node) = graph.producer(tensor).filter(|(_, node)| op(node) == "DequantizeLinear")?;
     graph.is_constant(node.input.first()?).then_some(node)
 }
 
 impl DensePattern<'_> {
+    /// Output channels, from the shape of the weights.
+    pub(crate) fn outputs(&self, graph: &Graph<'_>) -> Option<usize> {
+        match graph.constant_shape(&self.weights.input[0])?[..] {
+            [rows, columns] => Some(if self.transposed { rows } else { columns }),
+            _ => None,
+        }
+    }
+
     /// Reads, checks and packs the layer's constants. Weights come out as `[k, n]`.
     pub(crate) fn load(&self, graph: &Graph<'_>, kernel: &dyn Kernel) -> Result<Dense, Error> {
         let (weights, k, n) = self.weights(graph)?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onnx_model::proto::NodeProto;
 
-use super::graph::Graph;
+use super::graph::{Graph, op};
 use crate::Error;
 use crate::expression::{Binary, Expression, MAX_TERMS, Operand, Term, Unary};
 
@@ -83,7 +83,7 @@ impl Operator {
 }
 
 fn operator(graph: &Graph<'_>, node: &NodeProto) -> Result<Option<Operator>, Error> {
-    let operator = match node.op_type() {
+    let operator = match op(node) {
         "Add" => Operator::Binary(Binary::Add),
         "Sub" => Operator::Binary(Binary::Sub),
         "Mul" => Operator::Binary(Binary::Mul),
@@ -94,13 +94,13 @@ fn operator(graph: &Graph<'_>, node: &NodeProto) -> Result<Option<Operator>, Err
             None => return Ok(None),
         },
     };
-    Ok((node.domain().is_empty() && node.input.len() >= operator.arity()).then_some(operator))
+    Ok((node.input.len() >= operator.arity()).then_some(operator))
 }
 
 /// The function a node applies to its first input, with the operator's attribute defaults (ONNX operator schemas).
 pub(crate) fn unary(graph: &Graph<'_>, node: &NodeProto) -> Result<Option<Unary>, Error> {
     let float = |name: &str, default: f32| node.attr_float(name, default);
-    Ok(Some(match node.op_type() {
+    Ok(Some(match op(node) {
         "Abs" => Unary::Abs,
         "Clip" => match clip_bounds(graph, node)? {
             Some((min, max)) => Unary::Clip { min, max },

@@ -8,6 +8,14 @@ use onnx_model::{Model, Tensor};
 use crate::Error;
 use crate::quantization::QuantParams;
 
+/// A node's operator if it is one of ONNX's own; nothing is known of other domains'.
+pub(crate) fn op(node: &NodeProto) -> &str {
+    match node.domain() {
+        "" | "ai.onnx" => node.op_type(),
+        _ => "",
+    }
+}
+
 /// An indexed graph with the answers the pattern matchers need.
 pub(crate) struct Graph<'a> {
     #[cfg(feature = "float")]
@@ -47,7 +55,15 @@ impl<'a> Graph<'a> {
     /// Whether the tensor is an initializer or the output of a Constant node.
     pub(crate) fn is_constant(&self, tensor: &str) -> bool {
         self.index.initializer(tensor).is_some()
-            || self.producer(tensor).is_some_and(|(_, node)| node.op_type() == "Constant")
+            || self.producer(tensor).is_some_and(|(_, node)| op(node) == "Constant")
+    }
+
+    /// Shape of a constant tensor, without decoding it where it is an initializer.
+    pub(crate) fn constant_shape(&self, tensor: &str) -> Option<Vec<usize>> {
+        match self.index.initializer(tensor) {
+            Some(proto) => proto.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect(),
+            None => self.constant(tensor).map(|tensor| tensor.shape),
+        }
     }
 
     /// The value of a constant tensor; `None` when the tensor is computed or its type has no plain values.
@@ -93,7 +109,7 @@ impl<'a> Graph<'a> {
 
     /// The tensor as the output of a DequantizeLinear node on a computed 8-bit activation.
     pub(crate) fn dequantized(&self, tensor: &str) -> Result<Option<Dequantize<'a>>, Error> {
-        let Some((_, node)) = self.producer(tensor).filter(|(_, node)| node.op_type() == "DequantizeLinear") else {
+        let Some((_, node)) = self.producer(tensor).filter(|(_, node)| op(node) == "DequantizeLinear") else {
             return Ok(None);
         };
         let Some(input) = node.input.first().filter(|input| !self.is_constant(input)) else { return Ok(None) };

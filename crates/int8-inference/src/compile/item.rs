@@ -32,7 +32,7 @@ pub(crate) enum ItemKind<'a> {
     /// Sum of two f32 tensors of one shape.
     AddFloat,
     /// Softmax over the last axis of an f32 tensor.
-    Softmax(&'a NodeProto),
+    Softmax,
     /// A node left to the float runtime.
     Onnx(usize),
 }

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use kernels::Kernel;
 use onnx_model::graph::describe;
-use onnx_model::proto::NodeProto;
 use onnx_model::{Dim, Model};
 
 use super::buffers::{self, Virtual};
@@ -13,7 +12,6 @@ use super::graph::Graph;
 use super::item::{Item, ItemKind};
 use super::shape;
 use crate::Error;
-use crate::error::OTHER_RUNTIME;
 use crate::expression::Expression;
 use crate::float_region::{Dynamic, FloatRegion, RegionInput, sample_shape};
 use crate::plan::{Place, Plan, PlanInput, PlanOutput, Step, Work};
@@ -88,7 +86,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let inputs: Vec<PlanInput> = infos
             .into_iter()
             .map(|input| PlanInput {
-                sample: input.shape.as_deref().and_then(fixed_sample),
+                sample: input.shape.as_deref().and_then(shape::fixed_sample),
                 name: input.name,
                 shape: input.shape,
             })
@@ -226,24 +224,13 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 same_shape(output, &sample, &other)?;
                 self.emit(output, Work::AddFloat([a, b]), sample, None)
             }
-            ItemKind::Softmax(node) => self.softmax(first, output, node),
+            ItemKind::Softmax => {
+                let (input, sample) = self.operand(first)?;
+                let row = sample.last().copied().unwrap_or(1);
+                self.emit(output, Work::Softmax { input, row }, sample, None)
+            }
             ItemKind::Onnx(_) => Ok(()),
         }
-    }
-
-    fn softmax(&mut self, input: &'a str, output: &'a str, node: &NodeProto) -> Result<(), Error> {
-        let (input, sample) = self.operand(input)?;
-        let rank = sample.len() as i64 + 1;
-        let axis = node.attr_int("axis", if self.graph.opset >= 13 { -1 } else { 1 })?;
-        let row = sample.last().copied().unwrap_or(1);
-        if axis != -1 && axis != rank - 1 {
-            return Err(Error::Unsupported {
-                node: describe(node),
-                reason: format!("its axis is {axis}, not the last of {rank}"),
-                way_out: OTHER_RUNTIME,
-            });
-        }
-        self.emit(output, Work::Softmax { input, row }, sample, None)
     }
 
     fn dense(&mut self, input: &'a str, output: &'a str, pattern: &DensePattern<'a>) -> Result<(), Error> {
@@ -354,12 +341,6 @@ impl<'g, 'a> Lowering<'g, 'a> {
         buffers::share(&mut self.plan, &self.sizes);
         Ok(self.plan)
     }
-}
-
-/// The dimensions behind the batch, if all are fixed.
-fn fixed_sample(shape: &[Dim]) -> Option<Vec<usize>> {
-    let (_, rest) = shape.split_first()?;
-    rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Some(*size) } else { None }).collect()
 }
 
 fn same_shape(tensor: &str, a: &[usize], b: &[usize]) -> Result<(), Error> {

@@ -1,10 +1,17 @@
 //! Shapes of one sample: everything but the leading batch dimension.
 
+use onnx_model::Dim;
 use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
 
-use super::graph::Graph;
+use super::graph::{Graph, op};
 use crate::Error;
+
+/// The dimensions behind the batch, if all are fixed.
+pub(crate) fn fixed_sample(shape: &[Dim]) -> Option<Vec<usize>> {
+    let (_, rest) = shape.split_first()?;
+    rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Some(*size) } else { None }).collect()
+}
 
 /// Number of elements of one sample; an error when it overflows.
 pub(crate) fn elements(tensor: &str, sample: &[usize]) -> Result<usize, Error> {
@@ -19,7 +26,7 @@ pub(crate) fn reshaped(graph: &Graph<'_>, node: &NodeProto, sample: &[usize]) ->
     let describe = || describe(node);
     let total = elements(&describe(), sample)?;
     let reject = |reason: String| Error::Unsupported { node: describe(), reason, way_out: crate::error::OTHER_RUNTIME };
-    if node.op_type() == "Flatten" {
+    if op(node) == "Flatten" {
         let axis = node.attr_int("axis", 1)?;
         let rank = sample.len() as i64 + 1;
         return if axis == 1 || axis == 1 - rank {

@@ -81,16 +81,19 @@ struct TensorReport {
 
 pub(crate) fn run(args: &Args) -> Result<CalibrateReport> {
     let model = open_float(&args.model)?;
-    let samples = args.data.open_for(model.network(), &args.model, Part::Calibration)?;
+    let mut pieces = args.data.stream(Part::Calibration)?;
     check_output(&args.output, &args.model)?;
-    calibrate(&model, &samples, &args.work, &args.output)
+    let samples = pieces.len();
+    let next = || pieces.next(args.work.batch.get());
+    calibrate(&model, samples, next, &args.work, &args.output)
         .with_context(|| format!("cannot calibrate {} on {}", args.model.display(), args.data.data.display()))
 }
 
-/// Runs the samples through the model and writes the calibration to `output`.
+/// Runs the samples that `next` gives piece by piece through the model and writes the calibration to `output`.
 pub(crate) fn calibrate(
     model: &FloatModel,
-    samples: &Dataset,
+    samples: Option<usize>,
+    mut next: impl FnMut() -> Result<Option<Dataset>>,
     work: &WorkArgs,
     output: &Path,
 ) -> Result<CalibrateReport> {
@@ -101,10 +104,12 @@ pub(crate) fn calibrate(
         format::bytes(state_bytes)
     ));
     let start = Instant::now();
-    let bar = progress::bar(samples.len(), "calibrating");
-    for batch in samples.batches(work.batch.get()) {
-        calibrator.observe(&batch)?;
-        bar.inc(batch.len() as u64);
+    let bar = progress::bar(samples, "calibrating");
+    while let Some(piece) = next()? {
+        for batch in model.adapt(piece)?.batches(work.batch.get()) {
+            calibrator.observe(&batch)?;
+            bar.inc(batch.len() as u64);
+        }
     }
     bar.finish_and_clear();
     let calibration = calibrator.finish()?;

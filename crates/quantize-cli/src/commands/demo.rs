@@ -74,9 +74,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
 
     console.show("\nCalibrating: the ranges of weights, biases and activations over the training samples\n\n")?;
     let model = open_float(&files.float)?;
-    let training = model.adapt(training)?;
     let held_out = model.adapt(held_out)?;
-    let calibrate = calibrate(&model, &training, &WorkArgs::default(), &files.calibration)?;
+    let samples = training.len();
+    let mut training = Some(training);
+    let whole = || Ok(training.take());
+    let calibrate = calibrate(&model, Some(samples), whole, &WorkArgs::default(), &files.calibration)?;
     console.show(&calibrate.text())?;
 
     console.show("\nEmitting the int8 model\n\n")?;

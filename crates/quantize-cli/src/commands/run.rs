@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<RunReport> {
 /// The results for all samples, each tensor once.
 fn run_batches(session: &Session, samples: &Dataset, size: usize) -> Result<Vec<NamedTensor>> {
     let names: Vec<&str> = session.inputs().map(|(name, _)| name).collect();
-    let bar = progress::bar(samples.len(), "running");
+    let bar = progress::bar(Some(samples.len()), "running");
     let mut joined: Vec<arrays::Joiner> = Vec::new();
     for batch in samples.batches(size) {
         let inputs: Vec<_> = names.iter().copied().zip(batch.inputs_for(&names)?).collect();

@@ -74,7 +74,7 @@ pub(crate) fn train(
 ) -> Result<TrainReport> {
     let start = Instant::now();
     let epochs = config.epochs;
-    let bar = progress::bar(epochs, "training");
+    let bar = progress::bar(Some(epochs), "training");
     let (mut training, mut validation): (Vec<Score>, Vec<Score>) = (Vec::new(), Vec::new());
     let trained = Trainer::new(config)?.fit(samples, |progress| {
         if progress.epoch_done() {

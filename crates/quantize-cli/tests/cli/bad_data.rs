@@ -74,7 +74,7 @@ fn no_samples_at_all() {
 fn samples_of_another_width() {
     let (_directory, path) = file("x.npy", &npy(&[3, 63], |_| 1.0));
     let directory = tempfile::tempdir().unwrap();
-    let texts = ["x.npy does not fit", "digits", "[63]", "[64]"];
+    let texts = ["x.npy", "digits", "samples of shape [63]", "[64]"];
     refuse(args!["calibrate", files().float, "--data", path, "-o", directory.path().join("c.json")], &texts);
     refuse(args!["run", files().int8, "--data", path, "-o", directory.path().join("y.npy")], &texts);
     assert!(names_in(directory.path()).is_empty());
