@@ -4,28 +4,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::format::{self, Format};
+use crate::image_folder::{holds_images, subdirectories};
 use crate::{Error, Part, Problem};
 
-/// The file of a part.
+/// The file of a part, or its directory of images.
 pub(crate) struct Found {
-    pub(crate) file: PathBuf,
-    /// The CSV files of the other parts, whose labels may name classes that this part lacks.
-    pub(crate) other_tables: Vec<PathBuf>,
+    pub(crate) path: PathBuf,
+    /// The CSV files or the directories of images of the other parts, which may have classes that this part lacks.
+    pub(crate) others: Vec<PathBuf>,
 }
 
-/// Finds the file that holds `part`, or that may stand in for it.
+/// Finds the file or the directory of images that holds `part`, or that may stand in for it.
 pub(crate) fn find(directory: &Path, part: Part) -> Result<Found, Error> {
     let entries = entries(directory)?;
+    // `test` is a class and no part if it stands between `stop` and `yield`.
+    let image_parts = subdirectories(directory)?.iter().all(|path| part_of(path).is_some());
     let mut all = Vec::new();
     for part in Part::ALL {
-        all.push((part, files_of(&entries, part)?));
+        all.push((part, files_of(&entries, part, image_parts)?));
+    }
+    if all.iter().all(|(_, files)| files.is_empty()) && holds_images(directory)? {
+        return Ok(Found { path: directory.to_owned(), others: Vec::new() });
     }
     let files_of = |wanted| all.iter().filter(move |(part, _)| *part == wanted).flat_map(|(_, files)| files);
     let mut files: Vec<_> = files_of(part).collect();
     if files.is_empty() && part == Part::Calibration {
         files = files_of(Part::Train).collect();
     }
-    let file = match files[..] {
+    let path = match files[..] {
         [file] => file.clone(),
         [] => return Err(missing(part, &all).in_file(directory)),
         _ => {
@@ -37,9 +43,9 @@ pub(crate) fn find(directory: &Path, part: Part) -> Result<Found, Error> {
             .in_file(directory));
         }
     };
-    let others = all.into_iter().flat_map(|(_, files)| files);
-    let other_tables = others.filter(|other| *other != file && Format::of(other) == Some(Format::Csv)).collect();
-    Ok(Found { file, other_tables })
+    let of_its_kind = |other: &PathBuf| other.is_dir() == path.is_dir() && (other.is_dir() || is_table(other));
+    let others = all.into_iter().flat_map(|(_, files)| files).filter(|other| *other != path && of_its_kind(other));
+    Ok(Found { others: others.collect(), path })
 }
 
 fn missing(part: Part, all: &[(Part, Vec<PathBuf>)]) -> Problem {
@@ -48,28 +54,42 @@ fn missing(part: Part, all: &[(Part, Vec<PathBuf>)]) -> Problem {
     let there = if there.is_empty() { "none at all".into() } else { format!("only {}", there.join(" and ")) };
     Problem::Part(format!(
         "the directory has no part `{part}`, {there}; add a file such as {part}.npz, {part}.csv or \
-         {part}-images-idx3-ubyte.gz, or pass one file instead of the directory"
+         {part}-images-idx3-ubyte.gz or a directory {part} of images, or pass one file instead of the directory"
     ))
 }
 
-/// The data files in `entries` that hold `part`: those named like it, and those in subdirectories named like it.
-fn files_of(entries: &[PathBuf], part: Part) -> Result<Vec<PathBuf>, Error> {
-    let is_named = |name: &str| name == part.to_string() || (part == Part::Test && name == "t10k");
+/// What in `entries` holds `part`: data files named like it, data files in subdirectories named like it, and, with
+/// `image_parts`, such subdirectories themselves if they hold images instead.
+fn files_of(entries: &[PathBuf], part: Part, image_parts: bool) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for entry in entries {
-        if !is_named(&format::stem(entry)) {
+        if part_of(entry) != Some(part) {
             continue;
         }
-        if entry.is_dir() {
-            files.extend(self::entries(entry)?.into_iter().filter(|file| is_samples(file)));
-        } else if is_samples(entry) {
+        if !entry.is_dir() {
+            files.extend(is_samples(entry).then(|| entry.clone()));
+            continue;
+        }
+        let inside: Vec<_> = self::entries(entry)?.into_iter().filter(|file| is_samples(file)).collect();
+        if inside.is_empty() && image_parts && holds_images(entry)? {
             files.push(entry.clone());
         }
+        files.extend(inside);
     }
     // A download is often kept beside its unpacked copy.
     let unpacked = files.clone();
     files.retain(|file| !(format::is_gzip(file) && unpacked.contains(&file.with_extension(""))));
     Ok(files)
+}
+
+/// The part that a file or directory of this name holds.
+fn part_of(path: &Path) -> Option<Part> {
+    let name = format::stem(path);
+    Part::ALL.into_iter().find(|part| name == part.to_string() || (*part == Part::Test && name == "t10k"))
+}
+
+fn is_table(file: &Path) -> bool {
+    Format::of(file) == Some(Format::Csv)
 }
 
 fn is_samples(file: &Path) -> bool {

@@ -52,7 +52,7 @@ pub enum Problem {
     /// The name tells no format that can be read.
     #[error(
         "unknown data format; supported are .npz, .npy, .csv, IDX (*-images-idx3-ubyte, also with .gz) \
-         and a directory of such files named train, calibration and test"
+         a directory of such files named train, calibration and test, and a directory of .png and .jpg images"
     )]
     UnknownFormat,
     /// A directory lacks the part asked for, or offers it twice.

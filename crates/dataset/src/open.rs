@@ -12,6 +12,8 @@ use crate::csv_table::Scanned;
 use crate::directory::{self, Found};
 use crate::element::Extent;
 use crate::format::{self, Format};
+use crate::image_folder::ImageFolder;
+use crate::images::Images;
 use crate::label_reader::LabelReader;
 use crate::options::LabelSource;
 use crate::stream::Source;
@@ -31,13 +33,15 @@ impl Stream {
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
-        let source = if metadata.is_dir() {
-            let Found { file, other_tables } = directory::find(path, options.part)?;
-            open_file(&file, options, &other_tables)?
-        } else {
-            open_file(path, options, &[])?
-        };
-        Ok(Self::new(source, options.scale))
+        if !metadata.is_dir() {
+            return Ok(Self::new(open_file(path, options, &[])?, options.scale));
+        }
+        let Found { path, others } = directory::find(path, options.part)?;
+        if path.is_dir() {
+            // The scale comes before their normalization.
+            return Ok(Self::new(Box::new(open_images(&path, options, &others)?), None));
+        }
+        Ok(Self::new(open_file(&path, options, &others)?, options.scale))
     }
 
     /// The samples that are left, all at once.
@@ -69,12 +73,27 @@ impl Dataset {
     }
 }
 
+/// Opens a directory of images; `others` are those of the other parts of the data set.
+fn open_images(directory: &Path, options: &OpenOptions, others: &[PathBuf]) -> Result<Images, Error> {
+    if let LabelSource::Named(name) = &options.label_source {
+        return Err(no_such_column(name).in_file(directory));
+    }
+    let folder = ImageFolder::open(directory, others, options.label_source != LabelSource::None)?;
+    let name = directory.display().to_string();
+    let images = Images::open(&name, folder, options.images.clone().unwrap_or_default(), options.scale);
+    images.map_err(|problem| problem.in_file(directory))
+}
+
 /// Opens one file; `other_tables` are the CSV files of the other parts of the same directory.
 fn open_file(path: &Path, options: &OpenOptions, other_tables: &[PathBuf]) -> Result<Box<dyn Source>, Error> {
     let label_source = &options.label_source;
     let name = path.display().to_string();
     let in_file = |problem: Problem| problem.in_file(path);
     let format = Format::of(path).ok_or_else(|| in_file(Problem::UnknownFormat))?;
+    if options.images.is_some() {
+        let text = "these are no images, so the options for images mean nothing here; leave them out".into();
+        return Err(in_file(Problem::Request(text)));
+    }
     if format::is_label_file(path) {
         let text = "these are labels; pass the file of the samples they belong to, and they are found beside it".into();
         return Err(in_file(Problem::Request(text)));
@@ -110,11 +129,7 @@ fn open_label_file(
 ) -> Result<Option<(String, LabelReader)>, Error> {
     match label_source {
         LabelSource::Usual => {}
-        LabelSource::Named(name) => {
-            let text =
-                format!("there is no column `{name}` in a file of this format; only .csv and .npz have named labels");
-            return Err(Problem::Request(text).in_file(path));
-        }
+        LabelSource::Named(name) => return Err(no_such_column(name).in_file(path)),
         LabelSource::None => return Ok(None),
     }
     let Some(path) = format.label_paths(path).into_iter().find(|path| path.exists()) else {
@@ -129,6 +144,12 @@ fn open_label_file(
         _ => npy::open_labels("y", open),
     };
     Ok(Some((path.display().to_string(), labels.map_err(|problem| problem.in_file(&path))?)))
+}
+
+fn no_such_column(name: &str) -> Problem {
+    Problem::Request(format!(
+        "there is no column `{name}` in data of this format; only .csv and .npz have named labels"
+    ))
 }
 
 /// The bytes of a file of `len` bytes, decompressed if its name says so.

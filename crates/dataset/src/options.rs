@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, Problem, Scale};
+use crate::{Error, ImageOptions, Problem, Scale};
 
 /// What samples are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +61,13 @@ pub struct OpenOptions {
     pub(crate) part: Part,
     pub(crate) label_source: LabelSource,
     pub(crate) scale: Option<Scale>,
+    pub(crate) images: Option<ImageOptions>,
 }
 
 impl OpenOptions {
     /// Opens the given part of a directory, with labels if there are any, and values as they are stored.
     pub fn new(part: Part) -> Self {
-        Self { part, label_source: LabelSource::Usual, scale: None }
+        Self { part, label_source: LabelSource::Usual, scale: None, images: None }
     }
 
     /// Takes the labels from the CSV column or .npz array `name` instead of the last column or `y`.
@@ -87,6 +88,13 @@ impl OpenOptions {
     #[must_use]
     pub fn scale(mut self, scale: Scale) -> Self {
         self.scale = Some(scale);
+        self
+    }
+
+    /// Turns images into samples in this way. Data of other formats are refused with such options.
+    #[must_use]
+    pub fn images(mut self, images: ImageOptions) -> Self {
+        self.images = Some(images);
         self
     }
 }

@@ -2,22 +2,6 @@ use crate::labels::Classes;
 use crate::{Dataset, Error, Problem, Scale};
 
 /// Samples read from their file as they are asked for, so that memory does not grow with their number.
-///
-/// ```
-/// use dataset::{OpenOptions, Part, Stream};
-///
-/// let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../calibration-data/digits");
-/// let mut stream = Stream::open(digits, &OpenOptions::new(Part::Calibration))?;
-/// assert_eq!((stream.len(), stream.class_count()), (Some(1200), Some(10)));
-///
-/// let mut samples = 0;
-/// while let Some(piece) = stream.next(500)? {
-///     assert_eq!(piece.input("x")?.samples.shape()[1..], [64]);
-///     samples += piece.len(); // 500, 500, 200
-/// }
-/// assert_eq!(samples, 1200);
-/// # Ok::<(), dataset::Error>(())
-/// ```
 pub struct Stream {
     source: Box<dyn Source>,
     scale: Option<Scale>,
@@ -89,7 +73,7 @@ impl Stream {
         self.source.classes()
     }
 
-    /// The unreadable images that were left out so far, and why.
+    /// The unreadable images that were left out so far, and why; see [`crate::ImageOptions::skip_bad`].
     pub fn skipped(&self) -> &[Error] {
         self.source.skipped()
     }
