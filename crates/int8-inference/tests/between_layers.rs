@@ -1,5 +1,7 @@
 //! What stands between dense layers: elementwise functions as tables, residual sums, reshapes, softmax, and what stays in float.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, like tests")]
+
 mod common;
 
 use common::{Builder, Params};

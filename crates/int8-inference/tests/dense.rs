@@ -1,5 +1,7 @@
 //! Dense layers in every form the files come in, on every kernel of the machine, against a naive oracle.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, like tests")]
+
 mod common;
 
 use common::{Builder, NaiveDense, Params};
