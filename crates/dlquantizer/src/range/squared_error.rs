@@ -122,9 +122,8 @@ impl SquaredError {
     /// the excess at least.
     pub(super) fn clipped(&self, width: f64) -> f64 {
         let excess = |bin: &Prepared| bin.count * (bin.mean.abs() - width) * (bin.mean.abs() - width);
-        let beyond = |bin: &&Prepared| bin.mean.abs() > width;
-        let below: f64 = self.bins.iter().take_while(beyond).map(excess).sum();
-        let above: f64 = self.bins.iter().rev().take_while(beyond).map(excess).sum();
+        let below: f64 = self.bins.iter().take_while(|bin| bin.mean < -width).map(excess).sum();
+        let above: f64 = self.bins.iter().rev().take_while(|bin| bin.mean > width).map(excess).sum();
         below + above
     }
 }

@@ -87,3 +87,11 @@ fn hand_computed_errors() {
     assert!((spread / (2.0 / 12.0 / 64.0 / 64.0) - 1.0).abs() < 1e-3, "{spread}");
     assert_eq!(cost(&[64.25, 64.25], params), 0.0);
 }
+
+#[test]
+fn a_clipped_value_counts_once() {
+    let errors = SquaredError::of(&TensorStatistics::of(&[5.0, 6.0]));
+    assert_eq!(errors.clipped(3.0), 4.0 + 9.0);
+    let errors = SquaredError::of(&TensorStatistics::of(&[-5.0, 1.0, 6.0]));
+    assert_eq!(errors.clipped(3.0), 4.0 + 9.0);
+}
