@@ -12,9 +12,8 @@ impl QuantParams {
     ///
     /// Asymmetric, that is the smallest `k` with `ceil(-min / 2^k) + ceil(max / 2^k) <= qmax - qmin`, and
     /// `zero_point = qmin + ceil(-min / 2^k)`; symmetric, the smallest with `ceil(abs_max / 2^k) <= 2^(bits - 1) - 1`.
-    /// Nothing in `range` saturates. It is the `ExponentScheme` "MinMax" of `quantize` in MATLAB's Deep Learning Toolbox
-    /// (the exponent from the range in the calibration statistics, without overflow), which knows signed symmetric types
-    /// only, with a zero point added. The range `[0, 0]` gets scale 1.
+    /// Nothing in `range` saturates: the idea of the `ExponentScheme` "MinMax" of MATLAB's `quantize`, with a zero point
+    /// added. The range `[0, 0]` gets scale 1.
     #[must_use]
     pub fn power_of_two(range: Range, quant_type: QuantType, scheme: Scheme) -> Self {
         let (below, above) = (-f64::from(range.min), f64::from(range.max));
@@ -41,9 +40,9 @@ impl QuantParams {
 
 /// The scale `2^k` and zero point that minimize the expected squared error.
 ///
-/// It is the `ExponentScheme` "Histogram" of `quantize` in MATLAB's Deep Learning Toolbox: the exponent that fits the
-/// distribution of the calibration data best, so that rare values may overflow for the sake of the others. MathWorks does
-/// not publish how fit is measured; here it is the squared error. Of equal ones the largest scale is taken.
+/// The idea of the `ExponentScheme` "Histogram" of MATLAB's `quantize`: the exponent that fits the distribution of the
+/// calibration data best, so that rare values may overflow for the sake of the others. How MATLAB measures the fit is not
+/// known to us; here it is the squared error. Of equal ones the largest scale is taken.
 pub(super) fn least_error(
     statistics: &TensorStatistics,
     all: Range,
