@@ -7,11 +7,14 @@ use anyhow::Result;
 use dataset::{Dataset, OpenOptions, Part, Problem, Scale, Stream};
 use onnx_model::Model;
 
+use crate::console::warn;
+use crate::image_args::ImageArgs;
+
 /// Which samples to read, and how.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// Samples: a .npz, .npy, .csv or IDX (.gz) file, or a directory with the parts train, calibration and test.
+    /// Samples: a .npz, .npy, .csv or IDX (.gz) file, a directory of images, or a directory with the parts train, calibration and test.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: PathBuf,
     #[command(flatten)]
@@ -36,7 +39,11 @@ impl Pieces {
         if wanted == 0 {
             return Ok(None);
         }
+        let known = self.stream.skipped().len();
         let piece = self.stream.next(wanted)?;
+        for bad in &self.stream.skipped()[known..] {
+            warn(&format!("left out: {bad}"));
+        }
         self.left -= piece.as_ref().map_or(0, Dataset::len);
         Ok(piece)
     }
@@ -61,6 +68,8 @@ pub(crate) struct ReadingArgs {
     /// otherwise].
     #[arg(long, value_name = "PART")]
     part: Option<Part>,
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 impl DataArgs {
@@ -76,7 +85,7 @@ impl DataArgs {
 
     /// Opens the samples to be read piece by piece.
     pub(crate) fn stream(&self, part: Part) -> Result<Pieces> {
-        let stream = Stream::open(&self.data, &self.reading.options(self.reading.part.unwrap_or(part)))?;
+        let stream = Stream::open(&self.data, &self.reading.options(self.reading.part.unwrap_or(part))?)?;
         Ok(Pieces { stream, left: self.reading.samples.map_or(usize::MAX, NonZeroUsize::get) })
     }
 
@@ -85,7 +94,7 @@ impl DataArgs {
         if self.reading.part == Some(Part::Test) || !self.data.is_dir() {
             return Ok(None);
         }
-        match Dataset::open(&self.data, &self.reading.options(Part::Test)) {
+        match Dataset::open(&self.data, &self.reading.options(Part::Test)?) {
             Ok(data) => Ok(Some(data)),
             Err(error) if matches!(error.problem(), Problem::Part(_)) => Ok(None),
             Err(error) => Err(error.into()),
@@ -103,14 +112,14 @@ impl ReadingArgs {
     }
 
     fn open(&self, path: &Path, part: Part) -> Result<Dataset> {
-        let data = Dataset::open(path, &self.options(self.part.unwrap_or(part)))?;
+        let data = Dataset::open(path, &self.options(self.part.unwrap_or(part))?)?;
         match self.samples {
             Some(samples) => Ok(data.take(samples.get())?),
             None => Ok(data),
         }
     }
 
-    fn options(&self, part: Part) -> OpenOptions {
+    fn options(&self, part: Part) -> Result<OpenOptions> {
         let mut options = OpenOptions::new(part);
         if let Some(name) = &self.label_column {
             options = options.label_column(name);
@@ -121,6 +130,9 @@ impl ReadingArgs {
         if let Some(scale) = self.scale {
             options = options.scale(scale);
         }
-        options
+        if let Some(images) = self.images.options()? {
+            options = options.images(images);
+        }
+        Ok(options)
     }
 }

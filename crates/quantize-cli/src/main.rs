@@ -9,6 +9,7 @@ mod console;
 mod data;
 mod files;
 mod format;
+mod image_args;
 mod progress;
 mod threads;
 mod timing;

@@ -6,7 +6,7 @@ use std::path::Path;
 use dataset::{Dataset, OpenOptions, Part};
 use onnx_model::Model;
 
-use crate::support::{args, digits, files, json, names_in, quantize, run, stderr, stdout, succeed};
+use crate::support::{args, digits, files, json, names_in, quantize, refuse, run, stderr, stdout, succeed};
 
 #[test]
 fn each_step_tells_people_what_it_did() {
@@ -122,4 +122,36 @@ fn the_demo_leaves_files_that_its_next_commands_run_on() {
         let output = quantize().args(&arguments).current_dir(directory.path()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{command}: {}", stderr(&output));
     }
+}
+
+/// Images of the digits, 8 x 8 grey, and the same values as an array.
+#[test]
+fn a_directory_of_images_calibrates_like_the_array_of_its_pixels() {
+    let directory = tempfile::tempdir().unwrap();
+    let images = directory.path().join("images");
+    let mut values = Vec::new();
+    for (name, seed) in [("one", 3u32), ("two", 11)] {
+        std::fs::create_dir_all(images.join(name)).unwrap();
+        for index in 0..5u32 {
+            let pixel = |x: u32, y: u32| image::Luma([((x * 31 + y * 17 + index * 7) * seed % 256) as u8]);
+            let picture = image::GrayImage::from_fn(8, 8, pixel);
+            values.extend(picture.pixels().map(|pixel| f32::from(pixel.0[0])));
+            picture.save(images.join(name).join(format!("{index}.png"))).unwrap();
+        }
+    }
+    let array = ndarray::ArrayD::from_shape_vec(vec![10, 64], values).unwrap();
+    let npy = directory.path().join("x.npy");
+    std::fs::write(&npy, dataset::write_npy(&array.view())).unwrap();
+    let calibrate = |data: &std::path::Path, flags: &[&str]| {
+        let file = directory.path().join("c.json");
+        let arguments = args!["calibrate", files().float, "--data", data, "-o", file];
+        succeed(arguments.into_iter().chain(flags.iter().map(std::ffi::OsString::from)));
+        std::fs::read(&file).unwrap()
+    };
+    assert_eq!(calibrate(&images, &["--color", "grey"]), calibrate(&npy, &[]));
+    std::fs::write(images.join("one/broken.png"), b"no picture").unwrap();
+    let refused =
+        args!["calibrate", files().float, "--data", images, "-o", npy.with_extension("json"), "--color", "grey"];
+    refuse(refused, &["broken.png"]);
+    assert_eq!(calibrate(&images, &["--color", "grey", "--skip-bad", "1"]), calibrate(&npy, &[]));
 }
