@@ -5,9 +5,9 @@ use std::io::{Read, Seek};
 use csv::StringRecord;
 use ndarray::Array2;
 
-use crate::class_names::ClassNames;
+use crate::class_names::{ClassNames, class_of};
 use crate::csv_rows::Rows;
-use crate::labels::{Classes, class_number};
+use crate::labels::Classes;
 use crate::numbers::{MAX_ELEMENTS, check_memory};
 use crate::options::LabelSource;
 use crate::stream::Source;
@@ -24,8 +24,6 @@ struct LabelScan {
     position: usize,
     rows: usize,
     names: ClassNames,
-    /// The classes, if the labels are numbers.
-    numbered: Classes,
     /// The first number that is no class: where its row begins, and what is wrong with it.
     fault: Option<(u64, Problem)>,
 }
@@ -59,7 +57,7 @@ impl<R: Read + Seek + Send> Scanned<R> {
         if other.header() == self.rows.header() {
             while let Some(row) = other.next()? {
                 if let Some(text) = row.get(labels.position).map(str::trim).filter(|text| !text.is_empty()) {
-                    labels.names.insert(text);
+                    labels.names.add_of_other_part(text);
                 }
             }
         }
@@ -71,14 +69,12 @@ impl<R: Read + Seek + Send> Scanned<R> {
         let mut len = None;
         let labels = match self.labels {
             None => None,
-            Some(LabelScan { position, rows, names, numbered, fault }) => {
+            Some(LabelScan { position, rows, names, fault }) => {
+                if let (false, Some((start, problem))) = (names.has_names(), fault) {
+                    return Err(self.rows.at(start, position, problem));
+                }
                 len = Some(rows);
-                let classes = match (names.into_classes(self.rows.header(), position)?, fault) {
-                    (Some(named), _) => named,
-                    (None, None) => numbered,
-                    (None, Some((start, problem))) => return Err(self.rows.at(start, position, problem)),
-                };
-                Some((position, classes))
+                Some((position, names.into_classes(&self.rows.header()[position])?))
             }
         };
         let width = self.rows.header().len() - usize::from(labels.is_some());
@@ -92,8 +88,7 @@ impl<R: Read + Seek + Send> Scanned<R> {
 
 impl LabelScan {
     fn new<R: Read + Seek>(rows: &mut Rows<R>, position: usize) -> Result<Self, Problem> {
-        let mut scan =
-            Self { position, rows: 0, names: ClassNames::default(), numbered: Classes::default(), fault: None };
+        let mut scan = Self { position, rows: 0, names: ClassNames::default(), fault: None };
         while let Some(row) = rows.next()? {
             let text = row.get(position).unwrap_or_default().trim();
             if text.is_empty() {
@@ -101,11 +96,9 @@ impl LabelScan {
                 return Err(rows.at(rows.start(), position, problem));
             }
             scan.rows += 1;
-            scan.names.insert(text);
-            match text.parse().map(class) {
-                Ok(Ok(id)) => scan.numbered.include(&[id]),
-                Ok(Err(problem)) if scan.fault.is_none() => scan.fault = Some((rows.start(), problem)),
-                _ => {}
+            let added = scan.names.add(text);
+            if let (Err(problem), None) = (added, &scan.fault) {
+                scan.fault = Some((rows.start(), problem));
             }
         }
         Ok(scan)
@@ -191,24 +184,12 @@ fn read_row(
     for (i, cell) in row.iter().map(str::trim).enumerate() {
         match labels {
             Some((position, classes)) if *position == i => {
-                ids.push(label(cell, classes).map_err(|problem| (i, problem))?);
+                ids.push(class_of(cell, classes).map_err(|problem| (i, problem))?);
             }
             _ => features.push(cell.parse().map_err(|_| (i, not_a_number(cell)))?),
         }
     }
     Ok(())
-}
-
-fn label(cell: &str, classes: &Classes) -> Result<u32, Problem> {
-    if let Some(id) = classes.id(cell) {
-        return id;
-    }
-    cell.parse().map_or_else(|_| Err(not_a_number(cell)), class)
-}
-
-/// The class that a label's number means.
-fn class(number: f64) -> Result<u32, Problem> {
-    class_number(number, || "the label".into())
 }
 
 fn not_a_number(cell: &str) -> Problem {

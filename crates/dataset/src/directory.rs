@@ -10,7 +10,7 @@ use crate::{Error, Part, Problem};
 /// The file of a part, or its directory of images.
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
-    /// The CSV files or the directories of images of the other parts, which may have classes that this part lacks.
+    /// The tables (of the same format) or the directories of images of the other parts, which may have classes that this part lacks.
     pub(crate) others: Vec<PathBuf>,
 }
 
@@ -43,7 +43,10 @@ pub(crate) fn find(directory: &Path, part: Part) -> Result<Found, Error> {
             .in_file(directory));
         }
     };
-    let of_its_kind = |other: &PathBuf| other.is_dir() == path.is_dir() && (other.is_dir() || is_table(other));
+    let of_its_kind = |other: &PathBuf| match Format::of(other) {
+        _ if other.is_dir() => path.is_dir(),
+        format => matches!(format, Some(Format::Csv | Format::Parquet)) && format == Format::of(&path),
+    };
     let others = all.into_iter().flat_map(|(_, files)| files).filter(|other| *other != path && of_its_kind(other));
     Ok(Found { others: others.collect(), path })
 }
@@ -86,10 +89,6 @@ fn files_of(entries: &[PathBuf], part: Part, image_parts: bool) -> Result<Vec<Pa
 fn part_of(path: &Path) -> Option<Part> {
     let name = format::stem(path);
     Part::ALL.into_iter().find(|part| name == part.to_string() || (*part == Part::Test && name == "t10k"))
-}
-
-fn is_table(file: &Path) -> bool {
-    Format::of(file) == Some(Format::Csv)
 }
 
 fn is_samples(file: &Path) -> bool {

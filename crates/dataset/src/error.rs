@@ -51,7 +51,7 @@ pub enum Problem {
     Io(io::Error),
     /// The name tells no format that can be read.
     #[error(
-        "unknown data format; supported are .npz, .npy, .csv, IDX (*-images-idx3-ubyte, also with .gz) \
+        "unknown data format; supported are .npz, .npy, .csv, IDX (*-images-idx3-ubyte, also with .gz), .parquet, \
          a directory of such files named train, calibration and test, and a directory of .png and .jpg images"
     )]
     UnknownFormat,

@@ -9,6 +9,7 @@ pub(crate) enum Format {
     Npy,
     Csv,
     Idx,
+    Parquet,
 }
 
 impl Format {
@@ -19,6 +20,7 @@ impl Format {
             Some("npz") => Some(Self::Npz),
             Some("npy") => Some(Self::Npy),
             Some("csv") => Some(Self::Csv),
+            Some("parquet") => Some(Self::Parquet),
             _ => idx_start(&name).map(|_| Self::Idx),
         }
     }
@@ -92,6 +94,7 @@ mod tests {
         assert_eq!(of("TRAIN.NPY"), Some(Format::Npy));
         assert_eq!(of("x.labels.npy"), Some(Format::Npy));
         assert_eq!(of("iris.csv"), Some(Format::Csv));
+        assert_eq!(of("iris.parquet"), Some(Format::Parquet));
         for name in [
             "train-images-idx3-ubyte",
             "train-images-idx3-ubyte.gz",

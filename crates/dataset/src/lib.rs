@@ -1,4 +1,4 @@
-//! Samples and labels from npy, npz, csv and IDX files and directories of images, in batches and splits.
+//! Samples and labels from npy, npz, csv, IDX and Parquet files and directories of images, in batches and splits.
 //!
 //! ```
 //! use dataset::{Dataset, OpenOptions, Part};
@@ -41,6 +41,7 @@
 //! | `.npy` | the array, an input `x` | `NAME.labels.npy` beside `NAME.npy`, if it exists |
 //! | `.csv` | every column but the labels, in order, an input `x` of shape `[samples, columns]`; the first line names the columns | the last column, or the one named; numbers, or names that are numbered in sorted order |
 //! | IDX, also `.gz` | the array, an input `x` of shape `[images, rows, columns]` | `...-labels-idx1-ubyte` beside `...-images-idx3-ubyte`, with or without `.gz`, if it exists |
+//! | `.parquet`, with the cargo feature `parquet` | columns of numbers in an input `x` like those of `.csv`; each column of lists of one length in an input of its name, `[samples, length]` | the last column if it holds no lists, or the one named; as in `.csv` |
 //! | directory of `.png`, `.jpg`, `.jpeg` | every image, sorted by directory and name, in an input `x` of shape `[samples, channels, height, width]` | a class per subdirectory, numbered in sorted order; none if the images lie in the directory itself |
 //!
 //! [`ImageOptions`] say how images are resized, cropped, normalized and laid out; as they are, values go from 0 to 255.
@@ -52,12 +53,12 @@
 //! A directory holds files named after the parts `train`, `calibration` and `test` (`train.npz`,
 //! `test-images-idx3-ubyte.gz`; the `t10k` of MNIST is a `test`), or subdirectories of these names with one file of
 //! samples or a directory of images each. The rest of it is ignored. Calibrating with a directory that has no
-//! `calibration` takes `train`; no other part stands in for another. If class names occur in the CSV files of a
+//! `calibration` takes `train`; no other part stands in for another. If class names occur in the tables of a
 //! directory, or classes have subdirectories, they are numbered over all parts, so that every part agrees on the
 //! numbers.
 //!
 //! Subdirectories with images are parts only if all subdirectories have names of parts: beside a directory `bus`, one
-//! called `train` is a class. Names that begin with a dot are ignored everywhere.
+//! called `train` is a class. Images and subdirectories whose names begin with a dot are ignored.
 //!
 //! # Memory
 //!
@@ -74,7 +75,7 @@
 //!
 //! A checksum stands at the end of what it covers, so a stream may give samples before it finds out that the file is
 //! damaged; [`Dataset::open`] never does. A JPEG image has none: single damaged bytes may pass for other pixels, but an
-//! image that is cut off does not.
+//! image that is cut off does not. Parquet files are read by the library `parquet`, which reserves what they claim.
 
 mod array;
 mod arrays;
@@ -100,6 +101,10 @@ mod npz;
 mod numbers;
 mod open;
 mod options;
+#[cfg(feature = "parquet")]
+mod parquet_column;
+#[cfg(feature = "parquet")]
+mod parquet_table;
 mod scale;
 mod stream;
 #[cfg(test)]

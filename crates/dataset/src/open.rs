@@ -16,6 +16,8 @@ use crate::image_folder::ImageFolder;
 use crate::images::Images;
 use crate::label_reader::LabelReader;
 use crate::options::LabelSource;
+#[cfg(feature = "parquet")]
+use crate::parquet_table;
 use crate::stream::Source;
 use crate::{Dataset, Error, OpenOptions, Problem, Stream, idx, npy, npz};
 
@@ -108,6 +110,21 @@ fn open_file(path: &Path, options: &OpenOptions, other_tables: &[PathBuf]) -> Re
                 added.map_err(|problem| problem.in_file(other))?;
             }
             return Ok(Box::new(table.into_source(&name).map_err(in_file)?));
+        }
+        #[cfg(feature = "parquet")]
+        Format::Parquet => {
+            let mut table = parquet_table::Scanned::new(file, label_source).map_err(in_file)?;
+            for other in other_tables {
+                let added = open_sized(other).and_then(|(file, _)| table.add_classes_of(file));
+                added.map_err(|problem| problem.in_file(other))?;
+            }
+            return Ok(Box::new(table.into_source(&name).map_err(in_file)?));
+        }
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => {
+            let text = "this program was built without Parquet; build it with the cargo feature `parquet`, or save the \
+                        table as csv";
+            return Err(in_file(Problem::Unsupported(text.into())));
         }
         Format::Npy => npy::open_file(file, len),
         Format::Idx => {

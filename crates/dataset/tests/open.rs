@@ -208,6 +208,31 @@ fn a_stream_gives_what_opening_gives() {
     assert_eq!(table.len(), Some(2));
 }
 
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_parts_agree_on_the_classes() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let bytes = |name: &str| fs::read(data.join(name)).unwrap();
+    let directory = directory(&[
+        ("train.parquet", bytes("pyarrow-zstd.parquet")),
+        ("test.parquet", bytes("pyarrow-snappy.parquet")),
+        ("calibration.csv", b"a,kind\n1,aster\n".into()),
+    ]);
+    let train = open(directory.path(), Part::Train).unwrap();
+    assert_eq!(train.class_names().unwrap(), ["iris", "rose"]);
+    assert_eq!(open(directory.path(), Part::Test).unwrap(), train);
+    let error = Dataset::open(directory.path(), &OpenOptions::new(Part::Test).unlabelled()).unwrap_err();
+    assert!(error.to_string().contains("column `kind` holds neither numbers"), "{error}");
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_program_without_parquet_says_so() {
+    let directory = directory(&[("train.parquet", vec![])]);
+    let error = open(directory.path(), Part::Train).unwrap_err();
+    assert!(error.to_string().contains("cargo feature `parquet`"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn devices_are_not_read() {
