@@ -43,7 +43,7 @@ impl<R: Read + Seek> Rows<R> {
         }
     }
 
-    /// The byte at which the row read last begins, for [`Rows::line`].
+    /// The byte at which the row read last begins, for [`Rows::at`].
     pub(crate) fn start(&self) -> u64 {
         self.row.position().map_or(0, Position::byte)
     }

@@ -10,7 +10,8 @@ use crate::{Error, Part, Problem};
 /// The file of a part, or its directory of images.
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
-    /// The tables (of the same format) or the directories of images of the other parts, which may have classes that this part lacks.
+    /// The tables of its format, or the directories of images, of the other parts, which may have classes that this
+    /// part lacks.
     pub(crate) others: Vec<PathBuf>,
 }
 

@@ -86,7 +86,7 @@ fn open_images(directory: &Path, options: &OpenOptions, others: &[PathBuf]) -> R
     images.map_err(|problem| problem.in_file(directory))
 }
 
-/// Opens one file; `other_tables` are the CSV files of the other parts of the same directory.
+/// Opens one file; `other_tables` are those of the other parts of the same directory.
 fn open_file(path: &Path, options: &OpenOptions, other_tables: &[PathBuf]) -> Result<Box<dyn Source>, Error> {
     let label_source = &options.label_source;
     let name = path.display().to_string();
@@ -105,19 +105,13 @@ fn open_file(path: &Path, options: &OpenOptions, other_tables: &[PathBuf]) -> Re
         Format::Npz => return Ok(Box::new(npz::open(&name, file, len, label_source)?)),
         Format::Csv => {
             let mut table = Scanned::new(file, label_source).map_err(in_file)?;
-            for other in other_tables {
-                let added = open_sized(other).and_then(|(file, _)| table.add_classes_of(file));
-                added.map_err(|problem| problem.in_file(other))?;
-            }
+            for_each(other_tables, |other| table.add_classes_of(other))?;
             return Ok(Box::new(table.into_source(&name).map_err(in_file)?));
         }
         #[cfg(feature = "parquet")]
         Format::Parquet => {
             let mut table = parquet_table::Scanned::new(file, label_source).map_err(in_file)?;
-            for other in other_tables {
-                let added = open_sized(other).and_then(|(file, _)| table.add_classes_of(file));
-                added.map_err(|problem| problem.in_file(other))?;
-            }
+            for_each(other_tables, |other| table.add_classes_of(other))?;
             return Ok(Box::new(table.into_source(&name).map_err(in_file)?));
         }
         #[cfg(not(feature = "parquet"))]
@@ -163,9 +157,16 @@ fn open_label_file(
     Ok(Some((path.display().to_string(), labels.map_err(|problem| problem.in_file(&path))?)))
 }
 
+/// Opens each file for `read`, whose problems are those of the file.
+fn for_each(paths: &[PathBuf], mut read: impl FnMut(File) -> Result<(), Problem>) -> Result<(), Error> {
+    paths
+        .iter()
+        .try_for_each(|path| open_sized(path).and_then(|(file, _)| read(file)).map_err(|problem| problem.in_file(path)))
+}
+
 fn no_such_column(name: &str) -> Problem {
     Problem::Request(format!(
-        "there is no column `{name}` in data of this format; only .csv and .npz have named labels"
+        "there is no column `{name}` in data of this format; only tables and .npz have named labels"
     ))
 }
 

@@ -90,7 +90,7 @@ impl Column {
         };
         self.check(read, rows, &depths)?;
         if !self.is_list {
-            return Ok((values, 1));
+            return if values.len() == rows { Ok((values, 1)) } else { Err(self.too_short()) };
         }
         let length = values.len() / rows.max(1);
         let even = starts.len() == values.len()
@@ -110,6 +110,9 @@ impl Column {
         };
         let (read, _, _) = reader.read_records(rows, Some(&mut depths), None, &mut values).map_err(problem)?;
         self.check(read, rows, &depths)?;
+        if values.len() != rows {
+            return Err(self.too_short());
+        }
         let text = |value: &ByteArray| value.as_utf8().map(str::to_owned).map_err(problem);
         values.iter().map(text).collect()
     }
@@ -128,9 +131,13 @@ impl Column {
         ))
     }
 
+    fn too_short(&self) -> Problem {
+        damaged(&format!("column `{}` ends before the others", self.name))
+    }
+
     fn check(&self, read: usize, rows: usize, depths: &[i16]) -> Result<(), Problem> {
         if read != rows {
-            return Err(damaged(&format!("column `{}` ends before the others", self.name)));
+            return Err(self.too_short());
         }
         if depths.iter().any(|&depth| depth < self.depth) {
             return Err(Problem::Samples(format!(

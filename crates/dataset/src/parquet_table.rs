@@ -79,8 +79,9 @@ impl Scanned {
             _ => Ok((names.into_classes(&column.name)?, column)),
         });
         let labels = labels.transpose()?;
-        let groups = self.file.metadata().row_groups().iter().map(|group| rows(group.num_rows()));
-        let len = groups.sum::<Result<usize, Problem>>()?;
+        let len = self.file.metadata().row_groups().iter().try_fold(0usize, |len, group| {
+            len.checked_add(rows(group.num_rows())?).ok_or_else(|| damaged("it claims more rows than can be counted"))
+        })?;
         if len == 0 || self.columns.is_empty() {
             return Err(Problem::Samples("the table has no row, or no column of features".into()));
         }

@@ -50,8 +50,8 @@ impl Stream {
         })
     }
 
-    /// The number of all samples, those already taken included; `None` for a table without labels, whose lines are not
-    /// counted before they are read.
+    /// The number of all samples, those already taken included; `None` for a CSV table without labels, whose lines
+    /// are not counted before they are read.
     ///
     /// Images count until they turn out to be among the [`Stream::skipped`].
     #[expect(clippy::len_without_is_empty, reason = "there is at least one sample, or opening or `next` fails")]
