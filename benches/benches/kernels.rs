@@ -1,9 +1,9 @@
-//! Integer kernels of every instruction set this machine has: matrix products, input quantization, table lookup.
+//! Kernels of every instruction set this machine has: matrix products in int8 and f32, input quantization, table lookup.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kernels::{Output, Requantize, available};
+use kernels::{Epilogue, Isa, Output, Requantize, available};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -30,6 +30,29 @@ fn matmul(criterion: &mut Criterion) {
                         let output = Output::U8 { out: black_box(&mut out), requantize };
                         kernel.matmul(black_box(&input), rows, &packed, &bias, output);
                     });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+/// f32 layers with bias and ReLU; one element is one multiply-accumulate. Without the scalar kernel, which takes a hundred times as long.
+fn matmul_f32(criterion: &mut Criterion) {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for (k, n) in SHAPES {
+        let mut group = criterion.benchmark_group(format!("matmul_f32/{k}x{n}"));
+        let weights: Vec<f32> = (0..k * n).map(|_| rng.random_range(-0.1..0.1)).collect();
+        let bias: Vec<f32> = (0..n).map(|_| rng.random_range(-1.0..1.0)).collect();
+        for rows in ROWS {
+            let input: Vec<f32> = (0..rows * k).map(|_| rng.random_range(0.0..1.0)).collect();
+            let mut out = vec![0.0; rows * n];
+            group.throughput(Throughput::Elements((rows * k * n) as u64));
+            for kernel in available().filter(|kernel| kernel.isa() != Isa::Scalar) {
+                let packed = kernel.pack_f32(&weights, k, n);
+                let epilogue = Epilogue { bias: &bias, min: 0.0, max: f32::INFINITY };
+                group.bench_function(BenchmarkId::new(kernel.isa().name(), rows), |bencher| {
+                    bencher.iter(|| kernel.matmul_f32(black_box(&input), rows, &packed, epilogue, black_box(&mut out)));
                 });
             }
         }
@@ -65,5 +88,5 @@ fn elementwise(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matmul, elementwise);
+criterion_group!(benches, matmul, matmul_f32, elementwise);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
 //! Checks every kernel makes before it touches memory: a failure is the caller's programming error.
 
-use crate::{Isa, Output, PackedWeights};
+use crate::{Epilogue, Isa, Output, PackedF32, PackedWeights};
 
 #[track_caller]
 pub(crate) fn check_matmul(
@@ -28,6 +28,22 @@ pub(crate) fn check_matmul(
         }
     };
     assert_eq!(rows.checked_mul(n), Some(written), "matmul: output must be [rows, n] = [{rows}, {n}]");
+}
+
+#[track_caller]
+pub(crate) fn check_matmul_f32(
+    isa: Isa,
+    input: &[f32],
+    rows: usize,
+    weights: &PackedF32,
+    epilogue: &Epilogue<'_>,
+    out: &[f32],
+) {
+    let (k, n) = (weights.k(), weights.n());
+    assert_eq!(weights.isa(), isa, "matmul_f32: weights were packed for another instruction set");
+    assert_eq!(rows.checked_mul(k), Some(input.len()), "matmul_f32: input must be [rows, k] = [{rows}, {k}]");
+    assert_eq!(epilogue.bias.len(), n, "matmul_f32: bias must have n elements");
+    assert_eq!(rows.checked_mul(n), Some(out.len()), "matmul_f32: output must be [rows, n] = [{rows}, {n}]");
 }
 
 #[track_caller]

@@ -6,9 +6,9 @@ use core::str::FromStr;
 pub enum Isa {
     /// Portable Rust, no intrinsics: the definition of every result.
     Scalar,
-    /// x86-64 AVX2: bytes widened to 16 bits, `vpmaddwd`.
+    /// x86-64 AVX2 and FMA: bytes widened to 16 bits, `vpmaddwd`; f32 by `vfmadd`.
     Avx2,
-    /// x86-64 AVX-512 with VNNI: `vpdpbusd`.
+    /// x86-64 AVX-512 with VNNI: `vpdpbusd`; f32 by `vfmadd` on 512 bits.
     Avx512Vnni,
 }
 

@@ -1,6 +1,6 @@
 use core::fmt::Debug;
 
-use crate::{Isa, Output, PackedWeights};
+use crate::{Epilogue, Isa, Output, PackedF32, PackedWeights};
 
 /// One operand of [`Kernel::add`]: `x = (value - zero_point) * scale`.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,24 @@ pub trait Kernel: Send + Sync + Debug {
     /// If a slice has another length than the shapes say, if `weights` were packed by a kernel of another [`Isa`], or if a requantization's
     /// `min` is above its `max`.
     fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>);
+
+    /// Copies row-major f32 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
+    ///
+    /// # Panics
+    ///
+    /// If `weights.len() != k * n`.
+    fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32;
+
+    /// Multiplies `input` `[rows, k]` by `weights` `[k, n]` in f32 and writes `[rows, n]` after the `epilogue`.
+    ///
+    /// With `fma(x, y, z) = x * y + z` rounded once, element `[r, c]` is `0`, then `sum = fma(input[r, i], weights[i, c], sum)` for `i`
+    /// ascending, then the epilogue. That is one chain per element, so nothing but its own row and column has a say in its bits: not
+    /// the number of rows, not the other channels, not the instruction set. With `k = 0` the sum is 0.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length than the shapes say, or if `weights` were packed by a kernel of another [`Isa`].
+    fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]);
 
     /// `out = saturate(round_half_even(input / scale) + zero_point)`, as ONNX `QuantizeLinear` to uint8; NaN gives `zero_point`.
     ///

@@ -1,4 +1,4 @@
-//! Integer matrix kernels on plain slices: u8 x s8 products, requantization, quantize, dequantize and lookup.
+//! Matrix kernels on plain slices: u8 x s8 and f32 products, requantization, quantize, dequantize and lookup.
 //!
 //! A [`Kernel`] is one instruction set's way to compute; [`best`] picks the fastest this machine can run.
 //! Every kernel returns the same bits: [`Isa::Scalar`] is the definition, the others are tested against it.
@@ -28,8 +28,10 @@
 //!
 //! - Products accumulate in `i32` modulo 2^32, starting from the bias.
 //! - Requantization converts the accumulator to `f32` (to nearest even), multiplies once by the channel's multiplier, rounds half to even,
-//!   adds the zero point and saturates. No fused multiply-add anywhere.
+//!   adds the zero point and saturates, each step rounded on its own.
 //! - Quantization is ONNX `QuantizeLinear`: divide, round half to even, add the zero point, saturate. NaN counts as 0.
+//! - A product in f32 is one chain of fused multiply-adds per output element, in the order of `k`, then the bias and the clamp
+//!   ([`Kernel::matmul_f32`]). Which payload and sign a NaN has is left open; that it is NaN is not.
 //!
 //! The crate is `no_std` (it needs `alloc`) and has no say in which kernel is used: callers choose by [`best`] or [`with_isa`].
 #![no_std]
@@ -38,18 +40,22 @@
 extern crate alloc;
 
 mod arguments;
+mod epilogue;
 mod isa;
 mod kernel;
 mod levels;
 mod output;
 mod packed;
+mod packed_f32;
 mod scalar;
 mod select;
 #[cfg(target_arch = "x86_64")]
 mod simd;
 
+pub use epilogue::Epilogue;
 pub use isa::{Isa, UnknownIsa};
 pub use kernel::{Kernel, Quantized, Rescale};
 pub use output::{Output, Requantize};
 pub use packed::PackedWeights;
+pub use packed_f32::PackedF32;
 pub use select::{available, best, with_isa};

@@ -1,9 +1,12 @@
 //! The definition of every result, in portable Rust.
 
-use crate::arguments::{check_bounds, check_lengths, check_matmul};
+use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::{GROUP, Layout};
-use crate::{Isa, Kernel, Output, PackedWeights, Quantized, Rescale};
+use crate::{Epilogue, Isa, Kernel, Output, PackedF32, PackedWeights, Quantized, Rescale};
+
+/// Output channels whose sums in f32 advance side by side, since a single one would wait for each addition to end.
+const CHAINS: usize = 8;
 
 /// The kernel every machine has.
 #[derive(Debug)]
@@ -45,9 +48,33 @@ impl Kernel for Scalar {
             }
             Output::F32 { out, scales, min, max } => {
                 for (out, (row, channel)) in out.iter_mut().zip(positions) {
-                    let value = accumulator(row, channel) as f32 * scales[channel];
-                    let value = if min > value { min } else { value };
-                    *out = if max < value { max } else { value };
+                    *out = clamp(accumulator(row, channel) as f32 * scales[channel], min, max);
+                }
+            }
+        }
+    }
+
+    fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32 {
+        PackedF32::new(weights, k, n, Isa::Scalar, Layout { lanes: 1, panel: CHAINS })
+    }
+
+    fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]) {
+        check_matmul_f32(Isa::Scalar, input, rows, weights, &epilogue, out);
+        let (k, n) = (weights.k(), weights.n());
+        for row in 0..rows {
+            let input = &input[row * k..][..k];
+            for first in (0..n).step_by(CHAINS) {
+                let columns = CHAINS.min(n - first);
+                let panel = &weights.as_slice()[weights.panel_start(first)..][..k * columns];
+                let mut sums = [0.0; CHAINS];
+                for (&a, weights) in input.iter().zip(panel.chunks_exact(columns)) {
+                    for (sum, &w) in sums.iter_mut().zip(weights) {
+                        *sum = libm::fmaf(a, w, *sum);
+                    }
+                }
+                let bias = &epilogue.bias[first..];
+                for (out, (sum, bias)) in out[row * n + first..][..columns].iter_mut().zip(sums.iter().zip(bias)) {
+                    *out = clamp(sum + bias, epilogue.min, epilogue.max);
                 }
             }
         }
@@ -87,6 +114,12 @@ impl Kernel for Scalar {
             *out = levels.saturate((x + y) / to.scale) as u8;
         }
     }
+}
+
+/// `x` raised to `min`, then lowered to `max`; NaN and the sign of zero stay.
+fn clamp(x: f32, min: f32, max: f32) -> f32 {
+    let x = if min > x { min } else { x };
+    if max < x { max } else { x }
 }
 
 fn real(level: i32, zero_point: i32, scale: f32) -> f32 {

@@ -1,6 +1,7 @@
 //! Kernels written with intrinsics: every algorithm once, generic over [`vector::Vector`]; one file of vectors per instruction set.
 
 mod elementwise;
+mod float_tile;
 mod tile;
 mod vector;
 mod vectorized;

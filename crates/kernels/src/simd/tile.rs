@@ -3,6 +3,8 @@
 //! A tile is up to R rows by C vectors of accumulators that start from the bias, stay in registers for all of `k` and go through the epilogue
 //! straight from there. Panels of weights are the outer loop: one panel stays in the cache while all rows pass.
 
+use core::ops::Range;
+
 use super::vector::{Task, Vector};
 use crate::levels::Levels;
 use crate::packed::GROUP;
@@ -66,36 +68,41 @@ pub(crate) unsafe fn matmul<V: Vector>(
     output: Output<'_>,
 ) {
     let (k, n) = (weights.k(), weights.n());
-    let max_rows = V::TILES.len();
     let panel = panel::<V>();
     let sink = Sink::new(output);
     for channel in (0..n).step_by(panel) {
         let columns = panel.min(n - channel);
         let weights = &weights.as_slice()[weights.panel_start(channel)..];
         let bias = &bias[channel..][..columns];
-        let mut row = 0;
-        // Tiles of nearly equal height: eight rows run as four and four rather than six and two.
-        for tiles_left in (1..=rows.div_ceil(max_rows)).rev() {
-            let tile_rows = (rows - row).div_ceil(tiles_left);
+        for tile_rows in row_tiles(rows, V::TILES.len()) {
             let tile = Tile {
-                input: input[row * k..][..tile_rows * k].as_ptr(),
+                input: input[tile_rows.start * k..tile_rows.end * k].as_ptr(),
                 k,
                 weights: weights.as_ptr(),
                 bias: bias.as_ptr(),
                 columns,
-                offset: row * n + channel,
+                offset: tile_rows.start * n + channel,
                 stride: n,
                 channel,
                 sink: &sink,
             };
-            let run = V::TILES[tile_rows - 1][columns.div_ceil(V::LANES) - 1];
+            let run = V::TILES[tile_rows.len() - 1][columns.div_ceil(V::LANES) - 1];
             // SAFETY: the caller vouches for the CPU. `input` was sliced to the tile's rows, `bias` to its columns; the panel holds
             // `columns` rounded up to whole vectors for every group of inputs; output, multipliers and scales were checked to be
             // `[rows, n]` and `[n]`, and the tile lies inside `rows` and `n`.
             unsafe { run(&tile) };
-            row += tile_rows;
         }
     }
+}
+
+/// Cuts `rows` into tiles of nearly equal height: eight rows run as four and four rather than six and two.
+pub(crate) fn row_tiles(rows: usize, max_rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    (1..=rows.div_ceil(max_rows)).rev().map(move |tiles_left| {
+        let tile = start..start + (rows - start).div_ceil(tiles_left);
+        start = tile.end;
+        tile
+    })
 }
 
 /// Output channels of the widest tile.
@@ -130,7 +137,7 @@ impl<const R: usize, const C: usize> Task for Run<'_, R, C> {
 
 /// Lanes of vector `c` that hold one of the tile's `columns`.
 #[inline(always)]
-fn lanes<V: Vector, const C: usize>(columns: usize, c: usize) -> usize {
+pub(crate) fn lanes<V: Vector, const C: usize>(columns: usize, c: usize) -> usize {
     // Only the last vector can be partial; saying so keeps the test out of the others.
     if c + 1 == C { columns - c * V::LANES } else { V::LANES }
 }

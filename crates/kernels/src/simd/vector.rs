@@ -1,3 +1,4 @@
+use super::float_tile::FloatTileFn;
 use super::tile::TileFn;
 use crate::Isa;
 
@@ -15,6 +16,8 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     const LANES: usize;
     /// `TILES[rows - 1][vectors - 1]`: the register tiles this instruction set has the registers for.
     const TILES: &'static [&'static [TileFn]];
+    /// The same for products in f32.
+    const FLOAT_TILES: &'static [&'static [FloatTileFn]];
 
     type I32: Copy;
     type F32: Copy;
@@ -35,6 +38,8 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
 
     unsafe fn load_i32(from: *const i32, count: usize) -> Self::I32;
     unsafe fn load_f32(from: *const f32, count: usize) -> Self::F32;
+    /// Reads `LANES` elements, aligned to their size.
+    unsafe fn load_aligned_f32(from: *const f32) -> Self::F32;
     unsafe fn load_u8(from: *const u8, count: usize) -> Self::I32;
     unsafe fn load_i8(from: *const i8, count: usize) -> Self::I32;
     unsafe fn store_i32(to: *mut i32, value: Self::I32, count: usize);
@@ -48,6 +53,8 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     unsafe fn sub_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn add_f32(a: Self::F32, b: Self::F32) -> Self::F32;
     unsafe fn mul_f32(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, rounded once.
+    unsafe fn mul_add_f32(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     unsafe fn div_f32(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `if bound > x { bound } else { x }`, lane by lane: NaN in `x` stays.
     unsafe fn at_least(bound: Self::F32, x: Self::F32) -> Self::F32;

@@ -2,12 +2,12 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::elementwise::{Add, Bytes, Dequantize, Lookup, Quantize, Summand};
-use super::tile;
 use super::vector::Vector;
-use crate::arguments::{check_bounds, check_lengths, check_matmul};
+use super::{float_tile, tile};
+use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::Layout;
-use crate::{Isa, Kernel, Output, PackedWeights, Quantized, Rescale};
+use crate::{Epilogue, Isa, Kernel, Output, PackedF32, PackedWeights, Quantized, Rescale};
 
 /// The kernel of the instruction set `V`. A reference to one is the proof that the CPU has it.
 pub(crate) struct Vectorized<V>(PhantomData<V>);
@@ -40,6 +40,16 @@ impl<V: Vector> Kernel for Vectorized<V> {
         check_matmul(V::ISA, input, rows, weights, bias, &output);
         // SAFETY: `self` proves the CPU has `V`; the arguments were checked.
         unsafe { tile::matmul::<V>(input, rows, weights, bias, output) };
+    }
+
+    fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32 {
+        PackedF32::new(weights, k, n, V::ISA, Layout { lanes: V::LANES, panel: float_tile::panel::<V>() })
+    }
+
+    fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]) {
+        check_matmul_f32(V::ISA, input, rows, weights, &epilogue, out);
+        // SAFETY: `self` proves the CPU has `V`; the arguments were checked.
+        unsafe { float_tile::matmul::<V>(input, rows, weights, epilogue, out) };
     }
 
     fn quantize_u8(&self, input: &[f32], scale: f32, zero_point: u8, out: &mut [u8]) {

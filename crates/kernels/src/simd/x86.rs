@@ -12,11 +12,11 @@ use avx512vnni::Avx512Vnni;
 use super::vectorized::Vectorized;
 use crate::Kernel;
 
-cpufeatures::new!(has_avx2, "avx2");
+cpufeatures::new!(has_avx2, "avx2", "fma");
 cpufeatures::new!(has_avx512, "avx2", "avx512f", "avx512bw", "avx512vl");
 cpufeatures::new!(has_vbmi, "avx512f", "avx512bw", "avx512vl", "avx512vbmi");
 
-/// The AVX2 kernel, if the CPU and the operating system support it.
+/// The AVX2 kernel with FMA, if the CPU and the operating system support it.
 pub(crate) fn avx2() -> Option<&'static dyn Kernel> {
     // SAFETY: handed out only after detection.
     static KERNEL: Vectorized<Avx2> = unsafe { Vectorized::new() };

@@ -5,6 +5,7 @@
 use core::arch::x86_64::*;
 
 use crate::Isa;
+use crate::simd::float_tile::{self, FloatTileFn};
 use crate::simd::tile::{self, TileFn};
 use crate::simd::vector::{Task, Vector};
 
@@ -23,6 +24,11 @@ pub(crate) struct Widened {
 /// Tiles of `R` rows: 4 x 2 accumulators, 4 vectors of widened weights and 2 of inputs fill 14 of 16 registers.
 const fn row<const R: usize>() -> &'static [TileFn] {
     &[tile::run::<Avx2, R, 1>, tile::run::<Avx2, R, 2>]
+}
+
+/// Tiles of `R` rows in f32: 6 x 2 accumulators, 2 vectors of weights and the input fill 15 of 16 registers.
+const fn float_row<const R: usize>() -> &'static [FloatTileFn] {
+    &[float_tile::run::<Avx2, R, 1>, float_tile::run::<Avx2, R, 2>]
 }
 
 /// All ones in the lowest `count` of 8 lanes.
@@ -57,13 +63,15 @@ impl Vector for Avx2 {
     const ISA: Isa = Isa::Avx2;
     const LANES: usize = 8;
     const TILES: &'static [&'static [TileFn]] = &[row::<1>(), row::<2>(), row::<3>(), row::<4>()];
+    const FLOAT_TILES: &'static [&'static [FloatTileFn]] =
+        &[float_row::<1>(), float_row::<2>(), float_row::<3>(), float_row::<4>(), float_row::<5>(), float_row::<6>()];
 
     type I32 = __m256i;
     type F32 = __m256;
     type Inputs = Widened;
     type Weights = Widened;
 
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn enter<T: Task>(task: T) {
         // SAFETY: this is `enter`, and the caller vouches for the CPU and the task's pointers.
         unsafe { task.run::<Self>() };
@@ -104,6 +112,13 @@ impl Vector for Avx2 {
     unsafe fn load_f32(from: *const f32, count: usize) -> __m256 {
         // SAFETY: as in `load_i32`.
         unsafe { if count == 8 { _mm256_loadu_ps(from) } else { _mm256_maskload_ps(from, mask(count)) } }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn load_aligned_f32(from: *const f32) -> __m256 {
+        // SAFETY: the caller's promise: 8 readable elements, aligned to 32 bytes.
+        unsafe { _mm256_load_ps(from) }
     }
 
     #[inline]
@@ -192,6 +207,12 @@ impl Vector for Avx2 {
     #[target_feature(enable = "avx2")]
     unsafe fn mul_f32(a: __m256, b: __m256) -> __m256 {
         _mm256_mul_ps(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "fma")]
+    unsafe fn mul_add_f32(a: __m256, b: __m256, c: __m256) -> __m256 {
+        _mm256_fmadd_ps(a, b, c)
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 use super::avx2::Avx2;
 use super::has_vbmi;
 use crate::Isa;
+use crate::simd::float_tile::{self, FloatTileFn};
 use crate::simd::tile::{self, TileFn};
 use crate::simd::vector::{Task, Vector};
 
@@ -15,6 +16,12 @@ pub(crate) struct Avx512Vnni;
 const fn row<const R: usize>() -> &'static [TileFn] {
     type V = Avx512Vnni;
     &[tile::run::<V, R, 1>, tile::run::<V, R, 2>, tile::run::<V, R, 3>, tile::run::<V, R, 4>]
+}
+
+/// Tiles of `R` rows in f32: 6 x 4 accumulators, 4 vectors of weights and the input fill 29 of 32 registers.
+const fn float_row<const R: usize>() -> &'static [FloatTileFn] {
+    type V = Avx512Vnni;
+    &[float_tile::run::<V, R, 1>, float_tile::run::<V, R, 2>, float_tile::run::<V, R, 3>, float_tile::run::<V, R, 4>]
 }
 
 /// The lowest `count` of 16 lanes.
@@ -28,6 +35,8 @@ impl Vector for Avx512Vnni {
     const LANES: usize = 16;
     const TILES: &'static [&'static [TileFn]] =
         &[row::<1>(), row::<2>(), row::<3>(), row::<4>(), row::<5>(), row::<6>()];
+    const FLOAT_TILES: &'static [&'static [FloatTileFn]] =
+        &[float_row::<1>(), float_row::<2>(), float_row::<3>(), float_row::<4>(), float_row::<5>(), float_row::<6>()];
 
     type I32 = __m512i;
     type F32 = __m512;
@@ -71,6 +80,13 @@ impl Vector for Avx512Vnni {
     unsafe fn load_f32(from: *const f32, count: usize) -> __m512 {
         // SAFETY: as in `load_i32`.
         unsafe { _mm512_maskz_loadu_ps(mask(count), from) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load_aligned_f32(from: *const f32) -> __m512 {
+        // SAFETY: the caller's promise: 16 readable elements, aligned to 64 bytes.
+        unsafe { _mm512_load_ps(from) }
     }
 
     #[inline]
@@ -143,6 +159,12 @@ impl Vector for Avx512Vnni {
     #[target_feature(enable = "avx512f")]
     unsafe fn mul_f32(a: __m512, b: __m512) -> __m512 {
         _mm512_mul_ps(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn mul_add_f32(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fmadd_ps(a, b, c)
     }
 
     #[inline]
