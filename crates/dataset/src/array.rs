@@ -1,12 +1,12 @@
 //! Arrays read along their first dimension, a few samples at a time.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, Slice};
 
 use crate::Problem;
 use crate::element::{Element, Extent};
-use crate::numbers::{Numbers, check_extent, check_memory, read_into, read_problem, reserve};
+use crate::numbers::{CHUNK, Numbers, Rows, check_extent, check_memory, read_problem, read_rows, reserve};
 
 /// What the header of an array tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +27,12 @@ impl Header {
 
     /// The shape, if this machine can address as much.
     fn sizes(&self) -> Result<Vec<usize>, Problem> {
-        let sizes = self.shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>();
-        sizes
-            .map_err(|_| Problem::TooLarge(format!("an array of shape {:?} exceeds this machine's memory", self.shape)))
+        let sizes = self.shape.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>();
+        let bytes =
+            |sizes: &[usize]| sizes.iter().try_fold(self.element.size(), |bytes, &size| bytes.checked_mul(size));
+        sizes.filter(|sizes| sizes.get(1..).is_none_or(|sample| bytes(sample).is_some())).ok_or_else(|| {
+            Problem::TooLarge(format!("an array of shape {:?} exceeds this machine's memory", self.shape))
+        })
     }
 
     /// Whether the elements of a sample lie apart.
@@ -50,7 +53,7 @@ enum Elements {
     /// Column after column, in a file that can be read anywhere.
     Columns(Columns),
     /// Column after column, in a stream that can only be read on and so has been read whole; how many samples are
-    /// taken.
+    /// passed.
     Held(ArrayD<f32>, usize),
 }
 
@@ -60,7 +63,7 @@ struct Columns {
     /// Where the first element is.
     start: u64,
     header: Header,
-    taken: u64,
+    passed: u64,
 }
 
 /// A file, or bytes like one.
@@ -80,7 +83,7 @@ impl ArrayReader {
             let text = "an array in column-major order has to be held in memory whole, and this one of shape";
             Problem::TooLarge(format!("{text} {shape:?} is too large; save it as numpy.ascontiguousarray(array)"))
         })?;
-        let whole = column_major(&shape, numbers.next(count as usize)?)?;
+        let whole = column_major(&shape, numbers.next(Rows::all(count as usize), 1)?)?;
         Ok(Self { shape, elements: Elements::Held(whole, 0) })
     }
 
@@ -92,7 +95,7 @@ impl ArrayReader {
         extent: Extent,
     ) -> Result<Self, Problem> {
         check_extent(extent, header.element, header.count()?)?;
-        Ok(Self { shape: header.sizes()?, elements: Elements::Columns(Columns { file, start, header, taken: 0 }) })
+        Ok(Self { shape: header.sizes()?, elements: Elements::Columns(Columns { file, start, header, passed: 0 }) })
     }
 
     /// The shape of the whole array.
@@ -100,43 +103,46 @@ impl ArrayReader {
         &self.shape
     }
 
-    /// The next `n` samples, of which there must be so many left.
-    pub(crate) fn next(&mut self, n: usize) -> Result<ArrayD<f32>, Problem> {
+    /// Those of the next samples that are wanted, of which there must be so many left.
+    pub(crate) fn next(&mut self, rows: Rows) -> Result<ArrayD<f32>, Problem> {
         let mut shape = self.shape.clone();
         if let Some(samples) = shape.first_mut() {
-            *samples = n;
+            *samples = rows.count;
         }
         match &mut self.elements {
             Elements::Rows(numbers) => {
-                let numbers = numbers.next(shape.iter().product())?;
+                let numbers = numbers.next(rows, shape[1..].iter().product())?;
                 ArrayD::from_shape_vec(IxDyn(&shape), numbers).map_err(|error| unholdable(&shape, &error))
             }
-            Elements::Columns(columns) => column_major(&shape, columns.next(n)?),
-            Elements::Held(whole, taken) => {
-                let piece = Slice::from(*taken..*taken + n);
-                *taken += n;
-                Ok(whole.slice_axis(Axis(0), piece).to_owned())
+            Elements::Columns(columns) => column_major(&shape, columns.next(rows)?),
+            Elements::Held(whole, passed) => {
+                let first = *passed + rows.before;
+                let wanted = Slice::from(first..first + rows.inner_span()).step_by(1 + rows.between as isize);
+                *passed += rows.span();
+                Ok(whole.slice_axis(Axis(0), wanted).to_owned())
             }
         }
     }
 }
 
 impl Columns {
-    /// The elements of the next `n` samples, column after column.
-    fn next(&mut self, n: usize) -> Result<Vec<f32>, Problem> {
+    /// The elements of those of the next samples that are wanted, column after column.
+    fn next(&mut self, rows: Rows) -> Result<Vec<f32>, Problem> {
         let Header { element, shape, .. } = &self.header;
+        let within = Rows { before: 0, after: 0, ..rows };
+        let buffer = within.inner_span().saturating_mul(element.size()).min(CHUNK);
         let (samples, count) = (shape[0], self.header.count()?);
-        let columns = count / samples.max(1);
+        let columns = if rows.count > 0 { count / samples.max(1) } else { 0 };
         let mut numbers = Vec::new();
-        reserve(&mut numbers, n.saturating_mul(columns as usize))?;
+        reserve(&mut numbers, rows.count.saturating_mul(columns as usize))?;
         for column in 0..columns {
-            let place = self.start + (column * samples + self.taken) * element.size() as u64;
-            self.file
-                .seek(SeekFrom::Start(place))
-                .and_then(|_| read_into(&mut self.file, *element, n, &mut numbers))
+            let place = self.start + (column * samples + self.passed + rows.before as u64) * element.size() as u64;
+            let mut file = BufReader::with_capacity(buffer, &mut self.file);
+            file.seek(SeekFrom::Start(place))
+                .and_then(|_| read_rows(&mut file, *element, within, 1, &mut numbers))
                 .map_err(|error| read_problem(error, *element, count))?;
         }
-        self.taken += n as u64;
+        self.passed += rows.span() as u64;
         Ok(numbers)
     }
 }

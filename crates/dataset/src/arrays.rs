@@ -3,16 +3,17 @@
 use crate::array::ArrayReader;
 use crate::label_reader::LabelReader;
 use crate::labels::Classes;
-use crate::numbers::check_memory;
+use crate::numbers::{Rows, check_memory};
 use crate::stream::Source;
-use crate::{Dataset, Error, Input, Problem};
+use crate::{Dataset, Error, Input, Labels, Problem, Shard};
 
 /// The samples of one or more arrays.
 pub(crate) struct Arrays {
+    file: String,
     inputs: Vec<(Place, ArrayReader)>,
     labels: Option<(Place, LabelReader)>,
     len: usize,
-    left: usize,
+    passed: usize,
     values_per_sample: u64,
 }
 
@@ -47,27 +48,46 @@ impl Arrays {
             array.shape()[1..].iter().fold(1u64, |product, &size| product.saturating_mul(size as u64))
         });
         let values_per_sample = values.fold(0u64, u64::saturating_add);
-        Ok(Self { inputs, labels, len, left: len, values_per_sample })
+        Ok(Self { file: file.to_owned(), inputs, labels, len, passed: 0, values_per_sample })
+    }
+}
+
+impl Arrays {
+    /// Reads some of the next samples.
+    fn read(&mut self, rows: Rows) -> Result<(Vec<Input>, Option<Labels>), Error> {
+        check_memory(rows.count, self.values_per_sample).map_err(|problem| problem.in_named(&self.file))?;
+        let mut inputs = Vec::new();
+        for (place, array) in &mut self.inputs {
+            let samples = array.next(rows).map_err(|problem| place.error(problem))?;
+            inputs.push(Input { name: place.array.clone(), samples });
+        }
+        let labels = self.labels.as_mut();
+        let labels = labels.map(|(place, labels)| labels.next(rows).map_err(|problem| place.error(problem)));
+        self.passed += rows.span();
+        Ok((inputs, labels.transpose()?))
     }
 }
 
 impl Source for Arrays {
-    fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error> {
-        let n = n.min(self.left);
-        let Some((place, _)) = self.inputs.first().filter(|_| n > 0) else {
+    fn name(&self) -> &str {
+        &self.file
+    }
+
+    fn next(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Error> {
+        let rows = Rows::of(shard, self.passed..self.len, n);
+        let (inputs, labels) = self.read(rows)?;
+        if rows.count == 0 {
             return Ok(None);
-        };
-        let file = place.file.clone();
-        let in_file = |problem: Problem| problem.in_named(&file);
-        check_memory(n, self.values_per_sample).map_err(in_file)?;
-        let mut inputs = Vec::new();
-        for (place, array) in &mut self.inputs {
-            let samples = array.next(n).map_err(|problem| place.error(problem))?;
-            inputs.push(Input { name: place.array.clone(), samples });
         }
-        let labels = self.labels.as_mut().map(|(place, labels)| labels.next(n).map_err(|problem| place.error(problem)));
-        self.left -= n;
-        Dataset::checked(inputs, labels.transpose()?).map(Some).map_err(in_file)
+        Dataset::checked(inputs, labels).map(Some).map_err(|problem| problem.in_named(&self.file))
+    }
+
+    fn pass(&mut self, n: usize, _skipped: usize) -> Result<(), Error> {
+        self.read(Rows::none(n.min(self.len - self.passed))).map(|_| ())
+    }
+
+    fn passed(&self) -> usize {
+        self.passed
     }
 
     fn len(&self) -> Option<usize> {

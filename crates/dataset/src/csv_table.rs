@@ -11,7 +11,7 @@ use crate::labels::Classes;
 use crate::numbers::{MAX_ELEMENTS, check_memory};
 use crate::options::LabelSource;
 use crate::stream::Source;
-use crate::{Dataset, Error, Input, Labels, Problem};
+use crate::{Dataset, Error, Input, Labels, Problem, Shard};
 
 /// A table whose label column has been read once, to know the classes before the first sample.
 pub(crate) struct Scanned<R> {
@@ -78,7 +78,7 @@ impl<R: Read + Seek + Send> Scanned<R> {
             }
         };
         let width = self.rows.header().len() - usize::from(labels.is_some());
-        let table = Table { file: file.to_owned(), rows: self.rows, width, labels, len, taken: 0 };
+        let table = Table { file: file.to_owned(), rows: self.rows, width, labels, len, passed: 0 };
         if len == Some(0) {
             return Err(table.no_rows());
         }
@@ -114,14 +114,15 @@ pub(crate) struct Table<R> {
     /// The position of the label column, and the classes in it.
     labels: Option<(usize, Classes)>,
     len: Option<usize>,
-    taken: usize,
+    /// The rows read so far.
+    passed: usize,
 }
 
 impl<R: Read + Seek + Send> Table<R> {
-    fn next_piece(&mut self, n: usize) -> Result<Option<Dataset>, Problem> {
+    fn next_piece(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Problem> {
         let (mut features, mut ids) = (Vec::new(), Vec::new());
         if let Some(len) = self.len {
-            let n = n.min(len.saturating_sub(self.taken));
+            let n = n.min(shard.owned(self.passed..len));
             check_memory(n, self.width as u64)?;
             features.reserve_exact(n * self.width);
             ids.reserve_exact(n);
@@ -129,9 +130,13 @@ impl<R: Read + Seek + Send> Table<R> {
         let mut taken = 0;
         while taken < n {
             let Some(row) = self.rows.next()? else {
-                self.len = Some(self.taken + taken);
+                self.len = Some(self.passed);
                 break;
             };
+            self.passed += 1;
+            if !shard.owns(self.passed - 1) {
+                continue;
+            }
             if let Err((column, problem)) = read_row(row, self.labels.as_ref(), &mut features, &mut ids) {
                 return Err(self.rows.at(self.rows.start(), column, problem));
             }
@@ -141,8 +146,7 @@ impl<R: Read + Seek + Send> Table<R> {
                 return Err(self.rows.at(self.rows.start(), 0, Problem::TooLarge(problem)));
             }
         }
-        self.taken += taken;
-        if self.taken == 0 {
+        if self.passed == 0 {
             return Err(self.no_rows());
         }
         if taken == 0 {
@@ -161,8 +165,26 @@ impl<R: Read + Seek + Send> Table<R> {
 }
 
 impl<R: Read + Seek + Send> Source for Table<R> {
-    fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error> {
-        self.next_piece(n).map_err(|problem| problem.in_named(&self.file))
+    fn name(&self) -> &str {
+        &self.file
+    }
+
+    fn next(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Error> {
+        self.next_piece(n, shard).map_err(|problem| problem.in_named(&self.file))
+    }
+
+    fn pass(&mut self, n: usize, _skipped: usize) -> Result<(), Error> {
+        for _ in 0..n {
+            if self.rows.next().map_err(|problem| problem.in_named(&self.file))?.is_none() {
+                break;
+            }
+            self.passed += 1;
+        }
+        Ok(())
+    }
+
+    fn passed(&self) -> usize {
+        self.passed
     }
 
     fn len(&self) -> Option<usize> {

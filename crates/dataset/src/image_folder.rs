@@ -8,7 +8,7 @@ use crate::labels::Classes;
 use crate::{Error, Problem};
 
 /// The images of a directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ImageFolder {
     /// Directories with images and the number of the class they hold.
     directories: Vec<(PathBuf, Option<u32>)>,

@@ -12,42 +12,53 @@ use crate::image_options::{ImageOptions, Layout, Size};
 use crate::labels::Classes;
 use crate::numbers::check_memory;
 use crate::stream::Source;
-use crate::{Dataset, Error, Input, Labels, Problem, Scale};
+use crate::{Dataset, Error, Input, Labels, Problem, Scale, Shard};
 
 /// How many decoded images may wait to be taken.
 const WAITING: usize = 4;
 
 /// The images of a folder, in order.
 pub(crate) struct Images {
-    folder: String,
-    classes: Option<Classes>,
+    name: String,
+    folder: ImageFolder,
     options: ImageOptions,
     /// What each byte becomes, by channel.
     values: Vec<[f32; 256]>,
-    queue: Receiver<Message>,
-    decoder: Option<JoinHandle<()>>,
+    /// None before the first image is asked for, so that reading can begin anywhere.
+    decoding: Option<Decoding>,
     /// The first image and its size, which is that of all others.
     first: Option<(PathBuf, Size)>,
-    /// The number of images, without those skipped.
+    /// The number of images, good or bad.
     len: usize,
-    taken: usize,
+    passed: usize,
     skipped: Vec<Error>,
+    may_skip: usize,
+}
+
+/// The thread that decodes, and the images that come from it.
+struct Decoding {
+    queue: Receiver<Message>,
+    thread: JoinHandle<()>,
+}
+
+/// An image and where it is in the order of all.
+struct Decoded {
+    position: usize,
+    file: PathBuf,
+    class: Option<u32>,
+    pixels: Pixels,
 }
 
 enum Message {
-    Image {
-        file: PathBuf,
-        class: Option<u32>,
-        pixels: Pixels,
-    },
-    /// One image is to blame.
-    Bad(Error),
+    Image(Decoded),
+    /// The image at this position is to blame.
+    Bad(usize, Error),
     /// There is no going on.
     Failed(Error),
 }
 
 impl Images {
-    /// Starts decoding the images of `folder`, which `name` stands for in error texts.
+    /// The images of `folder`, which `name` stands for in error texts.
     pub(crate) fn open(
         name: &str,
         folder: ImageFolder,
@@ -55,53 +66,69 @@ impl Images {
         scale: Option<Scale>,
     ) -> Result<Self, Problem> {
         options.check()?;
-        let (len, classes) = (folder.count(), folder.classes().cloned());
-        let (sender, queue) = sync_channel(WAITING);
-        let decoding = options.clone();
-        let decoder = thread::Builder::new()
-            .name("images".into())
-            .spawn(move || decode_all(folder, &decoding, &sender))
-            .map_err(Problem::Io)?;
         Ok(Self {
-            folder: name.to_owned(),
-            classes,
+            name: name.to_owned(),
             values: options.values(scale),
-            options,
-            queue,
-            decoder: Some(decoder),
+            decoding: None,
             first: None,
-            len,
-            taken: 0,
+            len: folder.count(),
+            folder,
+            passed: 0,
             skipped: Vec::new(),
+            may_skip: options.skip_bad,
+            options,
         })
     }
 
-    /// The next image that is not skipped; `None` after the last one.
-    fn next_image(&mut self) -> Result<Option<(PathBuf, Option<u32>, Pixels)>, Error> {
-        loop {
-            match self.queue.recv() {
-                Ok(Message::Image { file, class, pixels }) => return Ok(Some((file, class, pixels))),
-                Ok(Message::Bad(error)) if self.skipped.len() < self.options.skip_bad => {
-                    self.len = self.len.saturating_sub(1);
-                    self.skipped.push(error);
+    /// The next image of `shard` that is not skipped; `None` after the last one.
+    fn next_image(&mut self, shard: Shard) -> Result<Option<Decoded>, Error> {
+        while shard.owned(self.passed..self.len) > 0 {
+            let decoding = match self.decoding.take() {
+                Some(decoding) => decoding,
+                None => self.start(shard)?,
+            };
+            match decoding.queue.recv() {
+                Ok(Message::Image(image)) => {
+                    self.passed = image.position + 1;
+                    self.decoding = Some(decoding);
+                    return Ok(Some(image));
                 }
-                Ok(Message::Bad(error) | Message::Failed(error)) => return Err(error),
-                Err(_) => return self.end(),
+                Ok(Message::Bad(position, error)) if self.may_skip > 0 => {
+                    self.passed = position + 1;
+                    self.may_skip -= 1;
+                    self.skipped.push(error);
+                    self.decoding = Some(decoding);
+                }
+                Ok(Message::Bad(_, error) | Message::Failed(error)) => return Err(error),
+                Err(_) => return Err(self.ended_early(decoding)),
             }
         }
+        let skipped = self.options.skip_bad - self.may_skip;
+        if shard == Shard::ALL && skipped == self.len {
+            return Err(Problem::Samples(format!("none of the {skipped} images could be read")).in_named(&self.name));
+        }
+        self.passed = self.len;
+        Ok(None)
     }
 
-    fn end<T>(&mut self) -> Result<Option<T>, Error> {
-        self.len = self.taken;
-        let panicked = self.decoder.take().is_some_and(|decoder| decoder.join().is_err());
-        let text = if panicked {
-            format!("the decoder broke down after {} images; remove the next one", self.taken + self.skipped.len())
-        } else if self.taken == 0 {
-            format!("none of the {} images could be read", self.skipped.len())
+    /// Starts decoding where reading is.
+    fn start(&self, shard: Shard) -> Result<Decoding, Error> {
+        let (sender, queue) = sync_channel(WAITING);
+        let (folder, options, from) = (self.folder.clone(), self.options.clone(), self.passed);
+        let thread = thread::Builder::new()
+            .name("images".into())
+            .spawn(move || decode_all(folder, from, shard, &options, &sender))
+            .map_err(|error| Problem::Io(error).in_named(&self.name))?;
+        Ok(Decoding { queue, thread })
+    }
+
+    fn ended_early(&self, decoding: Decoding) -> Error {
+        let text = if decoding.thread.join().is_err() {
+            format!("the decoder broke down after {} images; remove the next one", self.passed)
         } else {
-            return Ok(None);
+            format!("there were {} images, and some are gone; start again", self.len)
         };
-        Err(Problem::Samples(text).in_named(&self.folder))
+        Problem::Samples(text).in_named(&self.name)
     }
 
     /// Appends an image to `samples`, `[height, width, channels]` or `[channels, height, width]`.
@@ -134,20 +161,23 @@ impl Images {
 }
 
 impl Source for Images {
-    fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn next(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Error> {
         let (mut samples, mut ids, mut count) = (Vec::new(), Vec::new(), 0);
         while count < n
-            && let Some((file, class, pixels)) = self.next_image()?
+            && let Some(Decoded { position, file, class, pixels }) = self.next_image(shard)?
         {
             if count == 0 {
-                let most = n.min(self.len.saturating_sub(self.taken)).max(1);
-                check_memory(most, pixels.values.len() as u64).map_err(|problem| problem.in_named(&self.folder))?;
+                let most = n.min(shard.owned(position..self.len)).max(1);
+                check_memory(most, pixels.values.len() as u64).map_err(|problem| problem.in_named(&self.name))?;
                 samples.reserve_exact(most * pixels.values.len());
             }
             self.append(file, &pixels, &mut samples)?;
             ids.extend(class);
             count += 1;
-            self.taken += 1;
         }
         let Some((_, Size { height, width })) = self.first.as_ref().filter(|_| count > 0) else {
             return Ok(None);
@@ -160,10 +190,21 @@ impl Source for Images {
         let dataset = ArrayD::from_shape_vec(IxDyn(&shape), samples)
             .map_err(|error| Problem::Unsupported(format!("shape {shape:?} cannot be held: {error}")))
             .and_then(|samples| {
-                let labels = self.classes.as_ref().map(|classes| Labels::in_classes(ids, classes)).transpose()?;
+                let labels = self.folder.classes().map(|classes| Labels::in_classes(ids, classes)).transpose()?;
                 Dataset::checked(vec![Input { name: "x".into(), samples }], labels)
             });
-        dataset.map(Some).map_err(|problem| problem.in_named(&self.folder))
+        dataset.map(Some).map_err(|problem| problem.in_named(&self.name))
+    }
+
+    fn pass(&mut self, n: usize, skipped: usize) -> Result<(), Error> {
+        self.decoding = None;
+        self.passed = self.len.min(self.passed + n);
+        self.may_skip -= skipped;
+        Ok(())
+    }
+
+    fn passed(&self) -> usize {
+        self.passed
     }
 
     fn len(&self) -> Option<usize> {
@@ -171,23 +212,29 @@ impl Source for Images {
     }
 
     fn classes(&self) -> Option<&Classes> {
-        self.classes.as_ref()
+        self.folder.classes()
     }
 
     fn skipped(&self) -> &[Error] {
         &self.skipped
     }
+
+    fn may_skip(&self) -> usize {
+        self.may_skip
+    }
 }
 
-/// Sends the images of a folder in order, until all are sent or nobody takes them any more.
-fn decode_all(folder: ImageFolder, options: &ImageOptions, queue: &SyncSender<Message>) {
-    for image in folder.into_images() {
+/// Sends the images of a folder that are in `shard`, from position `from` on and in order, until all are sent or nobody
+/// takes them any more.
+fn decode_all(folder: ImageFolder, from: usize, shard: Shard, options: &ImageOptions, queue: &SyncSender<Message>) {
+    for (position, image) in folder.into_images().enumerate() {
         let message = match image {
             Err(error) => Message::Failed(error),
+            Ok(_) if position < from || !shard.owns(position) => continue,
             Ok((file, class)) => match image_decode::read(&file, options) {
-                Ok(pixels) => Message::Image { file, class, pixels },
+                Ok(pixels) => Message::Image(Decoded { position, file, class, pixels }),
                 Err(problem @ Problem::Request(_)) => Message::Failed(problem.in_file(&file)),
-                Err(problem) => Message::Bad(problem.in_file(&file)),
+                Err(problem) => Message::Bad(position, problem.in_file(&file)),
             },
         };
         if queue.send(message).is_err() {

@@ -29,6 +29,22 @@
 //! # Ok::<(), dataset::Error>(())
 //! ```
 //!
+//! A [`Shard`] is a share of the samples, for several machines to work on. A stream tells its [`Position`], from which
+//! another one goes on, as after a crash:
+//!
+//! ```
+//! # use dataset::{OpenOptions, Part, Stream};
+//! # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../calibration-data/digits");
+//! let options = OpenOptions::new(Part::Calibration).shard("2/3".parse()?);
+//! let mut stream = Stream::open(digits, &options)?;
+//! assert_eq!((stream.next(150)?.map(|piece| piece.len()), stream.len()), (Some(150), Some(400)));
+//!
+//! let mut resumed = Stream::open(digits, &options)?;
+//! resumed.advance(stream.position())?;
+//! assert_eq!(resumed.next(1000)?.map(|piece| piece.len()), Some(250));
+//! # Ok::<(), dataset::Error>(())
+//! ```
+//!
 //! # Formats
 //!
 //! Samples become f32 in row-major order, `[samples, ...]`; labels become class numbers, whole and not negative. Stored
@@ -106,6 +122,7 @@ mod parquet_column;
 #[cfg(feature = "parquet")]
 mod parquet_table;
 mod scale;
+mod shard;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -119,4 +136,5 @@ pub use npy::write_npy;
 pub use numbers::MAX_ELEMENTS;
 pub use options::{OpenOptions, Part};
 pub use scale::{Normalization, Scale};
-pub use stream::Stream;
+pub use shard::Shard;
+pub use stream::{Position, Stream};

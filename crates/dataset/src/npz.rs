@@ -103,11 +103,16 @@ impl<R: ReadSeek + 'static> Member<R> {
         let checksum = self.checksum;
         if self.is_deflated {
             let inner = DeflateDecoder::new(stored);
-            (Box::new(Checked { inner, sum: Crc::new(), checksum }), Extent::Deflated(self.size))
+            (buffered(Checked { inner, sum: Crc::new(), checksum }), Extent::Deflated(self.size))
         } else {
-            (Box::new(Checked { inner: stored, sum: Crc::new(), checksum }), Extent::Plain(self.size))
+            (buffered(Checked { inner: stored, sum: Crc::new(), checksum }), Extent::Plain(self.size))
         }
     }
+}
+
+/// For the samples of a shard, which lie apart and are read one by one.
+fn buffered(reader: impl Read + Send + 'static) -> Box<dyn Read + Send> {
+    Box::new(BufReader::new(reader))
 }
 
 /// The bytes of a shared file from a position on.

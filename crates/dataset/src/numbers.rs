@@ -1,9 +1,10 @@
 //! Numbers of one type read piece by piece, with memory reserved only for what a file can hold.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
-use crate::Problem;
 use crate::element::{Element, Extent, Number};
+use crate::{Problem, Shard};
 
 /// The most values all arrays of one [`crate::Dataset`] may hold together: 4 GiB as f32.
 pub const MAX_ELEMENTS: u64 = 1 << 30;
@@ -40,12 +41,14 @@ impl Numbers {
         Ok(Self { reader, element, promised: count, left: count })
     }
 
-    /// The next `count` numbers. With the last of them, the stream is checked to be sound to its end.
-    pub(crate) fn next<T: Number>(&mut self, count: usize) -> Result<Vec<T>, Problem> {
+    /// Some of the next rows of `width` numbers each. With the last number of the stream, it is checked to be sound to
+    /// its end.
+    pub(crate) fn next<T: Number>(&mut self, rows: Rows, width: usize) -> Result<Vec<T>, Problem> {
         let mut numbers = Vec::new();
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| truncated(self.element, self.promised))?;
-        reserve(&mut numbers, count)?;
-        read_into(&mut self.reader, self.element, count, &mut numbers)
+        let passed = (rows.span() as u64).saturating_mul(width as u64);
+        self.left = self.left.checked_sub(passed).ok_or_else(|| truncated(self.element, self.promised))?;
+        reserve(&mut numbers, rows.count * width)?;
+        read_rows(&mut self.reader, self.element, rows, width, &mut numbers)
             .map_err(|error| read_problem(error, self.element, self.promised))?;
         if self.left == 0 {
             self.check_end()?;
@@ -72,16 +75,90 @@ pub(crate) fn check_extent(extent: Extent, element: Element, count: u64) -> Resu
     }
 }
 
-/// A multiple of every element size.
-const CHUNK: usize = 1 << 16;
+/// Which of the next rows of a file are read; the others are passed over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    /// How many are passed over first.
+    pub(crate) before: usize,
+    /// How many are read.
+    pub(crate) count: usize,
+    /// How many are passed over between two that are read.
+    pub(crate) between: usize,
+    /// How many are passed over at last.
+    pub(crate) after: usize,
+}
 
-/// Appends the next `count` numbers in `reader` to `out`.
-pub(crate) fn read_into<T: Number>(
+impl Rows {
+    /// At most `n` rows of `shard` among those at `positions`, which are all that are left. With the last row of the
+    /// shard, the others after it are passed over, since the checksum behind them counts for all.
+    pub(crate) fn of(shard: Shard, positions: Range<usize>, n: usize) -> Self {
+        let left = positions.len();
+        let before = shard.lead(positions.start);
+        let owned = shard.owned(positions);
+        if owned == 0 {
+            return Self::none(left);
+        }
+        let count = n.min(owned);
+        let between = if count > 1 { shard.count() - 1 } else { 0 };
+        let rows = Self { before, count, between, after: 0 };
+        if count < owned { rows } else { Self { after: left - rows.span(), ..rows } }
+    }
+
+    /// All of the next `count` rows.
+    pub(crate) fn all(count: usize) -> Self {
+        Self { before: 0, count, between: 0, after: 0 }
+    }
+
+    /// None of the next `count` rows.
+    pub(crate) fn none(count: usize) -> Self {
+        Self { before: count, count: 0, between: 0, after: 0 }
+    }
+
+    /// The number of all these rows.
+    pub(crate) fn span(self) -> usize {
+        self.before + self.inner_span() + self.after
+    }
+
+    /// The number of rows from the first to the last that is read.
+    pub(crate) fn inner_span(self) -> usize {
+        self.count + self.count.saturating_sub(1) * self.between
+    }
+}
+
+/// Appends the numbers of those of the next `rows`, of `width` numbers each, that are wanted.
+pub(crate) fn read_rows<T: Number>(
     reader: &mut dyn Read,
     element: Element,
-    count: usize,
+    rows: Rows,
+    width: usize,
     out: &mut Vec<T>,
 ) -> io::Result<()> {
+    let pass = |reader: &mut dyn Read, rows: usize| pass(reader, rows as u64 * (width * element.size()) as u64);
+    pass(reader, rows.before)?;
+    if rows.between == 0 {
+        read_into(reader, element, rows.count * width, out)?;
+    } else {
+        for row in 0..rows.count {
+            pass(reader, if row > 0 { rows.between } else { 0 })?;
+            read_into(reader, element, width, out)?;
+        }
+    }
+    pass(reader, rows.after)
+}
+
+/// Reads on without keeping anything.
+fn pass(reader: &mut dyn Read, bytes: u64) -> io::Result<()> {
+    if io::copy(&mut reader.take(bytes), &mut io::sink())? < bytes {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
+}
+
+/// A multiple of every element size.
+pub(crate) const CHUNK: usize = 1 << 16;
+
+/// Appends the next `count` numbers in `reader` to `out`.
+fn read_into<T: Number>(reader: &mut dyn Read, element: Element, count: usize, out: &mut Vec<T>) -> io::Result<()> {
     let mut left = count.saturating_mul(element.size());
     let mut buffer = vec![0; left.min(CHUNK)];
     while left > 0 {

@@ -19,7 +19,7 @@ use crate::options::LabelSource;
 #[cfg(feature = "parquet")]
 use crate::parquet_table;
 use crate::stream::Source;
-use crate::{Dataset, Error, OpenOptions, Problem, Stream, idx, npy, npz};
+use crate::{Dataset, Error, OpenOptions, Problem, Shard, Stream, idx, npy, npz};
 
 impl Stream {
     /// Opens a data set in a file, or one part of it in a directory, to be read piece by piece. The crate's
@@ -36,19 +36,14 @@ impl Stream {
         let path = path.as_ref();
         let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
         if !metadata.is_dir() {
-            return Ok(Self::new(open_file(path, options, &[])?, options.scale));
+            return Ok(Self::new(open_file(path, options, &[])?, options.scale, options.shard));
         }
         let Found { path, others } = directory::find(path, options.part)?;
         if path.is_dir() {
             // The scale comes before their normalization.
-            return Ok(Self::new(Box::new(open_images(&path, options, &others)?), None));
+            return Ok(Self::new(Box::new(open_images(&path, options, &others)?), None, options.shard));
         }
-        Ok(Self::new(open_file(&path, options, &others)?, options.scale))
-    }
-
-    /// The samples that are left, all at once.
-    pub(crate) fn read_all(mut self) -> Result<Dataset, Error> {
-        self.next(usize::MAX)?.ok_or_else(|| Problem::Samples("there is no sample".into()).into())
+        Ok(Self::new(open_file(&path, options, &others)?, options.scale, options.shard))
     }
 }
 
@@ -71,7 +66,7 @@ impl Dataset {
     pub fn from_npz(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let len = bytes.len() as u64;
         let source = npz::open(name, Cursor::new(Arc::<[u8]>::from(bytes)), len, &LabelSource::Usual)?;
-        Stream::new(Box::new(source), None).read_all()
+        Stream::new(Box::new(source), None, Shard::ALL).read_all()
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, ImageOptions, Problem, Scale};
+use crate::{Error, ImageOptions, Problem, Scale, Shard};
 
 /// What samples are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +62,13 @@ pub struct OpenOptions {
     pub(crate) label_source: LabelSource,
     pub(crate) scale: Option<Scale>,
     pub(crate) images: Option<ImageOptions>,
+    pub(crate) shard: Shard,
 }
 
 impl OpenOptions {
     /// Opens the given part of a directory, with labels if there are any, and values as they are stored.
     pub fn new(part: Part) -> Self {
-        Self { part, label_source: LabelSource::Usual, scale: None, images: None }
+        Self { part, label_source: LabelSource::Usual, scale: None, images: None, shard: Shard::ALL }
     }
 
     /// Takes the labels from the CSV column or .npz array `name` instead of the last column or `y`.
@@ -95,6 +96,14 @@ impl OpenOptions {
     #[must_use]
     pub fn images(mut self, images: ImageOptions) -> Self {
         self.images = Some(images);
+        self
+    }
+
+    /// Reads the samples of this shard only; images of others are not decoded. Classes are those of all samples, and
+    /// unreadable images count for their shard alone.
+    #[must_use]
+    pub fn shard(mut self, shard: Shard) -> Self {
+        self.shard = shard;
         self
     }
 }

@@ -117,6 +117,23 @@ impl Column {
         values.iter().map(text).collect()
     }
 
+    /// Passes over the next `rows` values of the column, or lists of values.
+    pub(crate) fn pass(&self, reader: &mut ColumnReader, rows: usize) -> Result<(), Problem> {
+        let passed = match reader {
+            ColumnReader::BoolColumnReader(reader) => reader.skip_records(rows),
+            ColumnReader::Int32ColumnReader(reader) => reader.skip_records(rows),
+            ColumnReader::Int64ColumnReader(reader) => reader.skip_records(rows),
+            ColumnReader::FloatColumnReader(reader) => reader.skip_records(rows),
+            ColumnReader::DoubleColumnReader(reader) => reader.skip_records(rows),
+            ColumnReader::ByteArrayColumnReader(reader) => reader.skip_records(rows),
+            _ => return Err(self.not_numeric()),
+        };
+        if passed.map_err(problem)? != rows {
+            return Err(self.too_short());
+        }
+        Ok(())
+    }
+
     pub(crate) fn uneven(&self) -> Problem {
         Problem::Samples(format!(
             "column `{}` has lists of different lengths; an input needs samples of one shape",

@@ -13,7 +13,7 @@ use crate::numbers::check_memory;
 use crate::options::LabelSource;
 use crate::parquet_column::{Column, Content, damaged, problem};
 use crate::stream::Source;
-use crate::{Dataset, Error, Input, Labels, Problem};
+use crate::{Dataset, Error, Input, Labels, Problem, Shard};
 
 /// A file whose label column has been read once, to know the classes before the first sample.
 pub(crate) struct Scanned {
@@ -88,7 +88,7 @@ impl Scanned {
         let columns = self.columns.into_iter().map(|column| (column, None)).collect();
         let name = name.to_owned();
         let readers = Vec::new();
-        Ok(Table { name, file: self.file, columns, labels, len, taken: 0, group: 0, readers, left_in_group: 0 })
+        Ok(Table { name, file: self.file, columns, labels, len, passed: 0, group: 0, readers, left_in_group: 0 })
     }
 }
 
@@ -163,7 +163,7 @@ pub(crate) struct Table {
     columns: Vec<(Column, Option<usize>)>,
     labels: Option<(Classes, Column)>,
     len: usize,
-    taken: usize,
+    passed: usize,
     /// The row group to read after the one that is open.
     group: usize,
     /// The columns of the open row group, the labels last.
@@ -171,10 +171,19 @@ pub(crate) struct Table {
     left_in_group: usize,
 }
 
+/// Which of the next rows are kept: every `step`th after `before` others.
+#[derive(Clone, Copy)]
+struct Wanted {
+    rows: usize,
+    before: usize,
+    step: usize,
+}
+
 impl Table {
-    fn next_piece(&mut self, n: usize) -> Result<Option<Dataset>, Problem> {
-        let n = n.min(self.len - self.taken);
+    fn next_piece(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Problem> {
+        let n = n.min(shard.owned(self.passed..self.len));
         if n == 0 {
+            self.pass_rows(self.len - self.passed)?;
             return Ok(None);
         }
         // The numbers of a sample side by side, and the lists of each column on their own.
@@ -183,17 +192,24 @@ impl Table {
         let mut ids = Vec::new();
         let mut count = 0;
         while count < n {
-            while self.left_in_group == 0 {
-                self.open_group()?;
+            let before = shard.lead(self.passed);
+            if before >= PIECE.min(self.left_in_group) {
+                self.pass_rows(before)?;
+                while self.left_in_group == 0 {
+                    self.open_group()?;
+                }
+                continue;
             }
-            let rows = PIECE.min(n - count).min(self.left_in_group);
-            self.read_rows(rows, &mut x, &mut lists, &mut ids)?;
+            let span = before.saturating_add((n - count - 1).saturating_mul(shard.count())).saturating_add(1);
+            let rows = span.min(PIECE).min(self.left_in_group);
+            let wanted = Wanted { rows, before, step: shard.count() };
+            self.read_rows(wanted, &mut x, &mut lists, &mut ids)?;
             self.left_in_group -= rows;
-            count += rows;
+            self.passed += rows;
+            count += (rows - before).div_ceil(shard.count());
             let values = x.len() + lists.iter().map(Vec::len).sum::<usize>();
             check_memory(n, (values / count) as u64)?;
         }
-        self.taken += n;
         let mut inputs = Vec::new();
         let mut add = |name: &str, values: Vec<f32>, width: usize| {
             let samples = Array2::from_shape_vec((n, width), values);
@@ -227,22 +243,54 @@ impl Table {
         Ok(())
     }
 
-    /// Appends the next rows of the open group.
+    /// Passes over rows, at most to the end of the file; row groups that are among them are not opened.
+    fn pass_rows(&mut self, mut n: usize) -> Result<(), Problem> {
+        while n > 0 {
+            if self.left_in_group == 0 {
+                let Some(group) = self.file.metadata().row_groups().get(self.group) else {
+                    break;
+                };
+                let rows = rows(group.num_rows())?;
+                if rows <= n {
+                    self.group += 1;
+                    self.passed += rows;
+                    n -= rows;
+                    continue;
+                }
+                self.open_group()?;
+            }
+            let rows = n.min(self.left_in_group);
+            let columns =
+                self.columns.iter().map(|(column, _)| column).chain(self.labels.iter().map(|(_, column)| column));
+            for (column, reader) in columns.zip(&mut self.readers) {
+                column.pass(reader, rows)?;
+            }
+            self.left_in_group -= rows;
+            self.passed += rows;
+            n -= rows;
+        }
+        Ok(())
+    }
+
+    /// Appends the wanted ones of the next rows of the open group.
     fn read_rows(
         &mut self,
-        rows: usize,
+        wanted: Wanted,
         x: &mut Vec<f32>,
         lists: &mut [Vec<f32>],
         ids: &mut Vec<u32>,
     ) -> Result<(), Problem> {
         let width = self.columns.iter().filter(|(column, _)| !column.is_list).count();
+        let Wanted { rows, before, step } = wanted;
         let start = x.len();
-        x.resize(start + rows * width, 0.0);
+        x.resize(start + (rows - before).div_ceil(step) * width, 0.0);
         let mut place = 0;
         for (((column, known), reader), list) in self.columns.iter_mut().zip(&mut self.readers).zip(lists) {
             let (values, length) = column.numbers::<f32>(reader, rows)?;
             if !column.is_list {
-                for (row, value) in x[start..].chunks_exact_mut(width).zip(values) {
+                for (row, value) in
+                    x[start..].chunks_exact_mut(width).zip(values.into_iter().skip(before).step_by(step))
+                {
                     row[place] = value;
                 }
                 place += 1;
@@ -251,10 +299,10 @@ impl Table {
             if *known.get_or_insert(length) != length {
                 return Err(column.uneven());
             }
-            list.extend(values);
+            list.extend(values.chunks_exact(length.max(1)).skip(before).step_by(step).flatten());
         }
         if let (Some((classes, column)), Some(reader)) = (&self.labels, self.readers.last_mut()) {
-            for label in labels(column, reader, rows)? {
+            for label in labels(column, reader, rows)?.into_iter().skip(before).step_by(step) {
                 ids.push(label.class(classes)?);
             }
         }
@@ -263,8 +311,20 @@ impl Table {
 }
 
 impl Source for Table {
-    fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error> {
-        guarded(|| self.next_piece(n)).map_err(|problem| problem.in_named(&self.name))
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn next(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Error> {
+        guarded(|| self.next_piece(n, shard)).map_err(|problem| problem.in_named(&self.name))
+    }
+
+    fn pass(&mut self, n: usize, _skipped: usize) -> Result<(), Error> {
+        guarded(|| self.pass_rows(n)).map_err(|problem| problem.in_named(&self.name))
+    }
+
+    fn passed(&self) -> usize {
+        self.passed
     }
 
     fn len(&self) -> Option<usize> {

@@ -1,19 +1,44 @@
 use crate::labels::Classes;
-use crate::{Dataset, Error, Problem, Scale};
+use crate::{Dataset, Error, Problem, Scale, Shard};
 
 /// Samples read from their file as they are asked for, so that memory does not grow with their number.
 pub struct Stream {
     source: Box<dyn Source>,
     scale: Option<Scale>,
+    shard: Shard,
+    /// What was left out before this stream was opened, as [`Stream::advance`] was told.
+    skipped_before: usize,
     failed: bool,
+}
+
+/// How far a stream has come in its file.
+///
+/// With this, another stream with the same options over the same data goes on where this one stands:
+/// [`Stream::advance`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The samples of the file that were passed, those of other shards and unreadable ones included.
+    pub samples: u64,
+    /// The unreadable ones among them that were left out, which count towards [`crate::ImageOptions::skip_bad`].
+    pub skipped: u64,
 }
 
 /// What samples are streamed from.
 pub(crate) trait Source: Send {
-    /// The next samples in order, at most `n`, which is not 0; `None` after the last one.
-    fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error>;
+    /// What the samples are called in error texts.
+    fn name(&self) -> &str;
 
-    /// The number of all samples, if it is known.
+    /// The next samples of `shard` in order, at most `n`, which is not 0; `None` after the last one.
+    fn next(&mut self, n: usize, shard: Shard) -> Result<Option<Dataset>, Error>;
+
+    /// Passes over the next `n` samples of the file, of which `skipped` were left out when they were read. Stops
+    /// where the samples end.
+    fn pass(&mut self, n: usize, skipped: usize) -> Result<(), Error>;
+
+    /// How many samples of the file were passed.
+    fn passed(&self) -> usize;
+
+    /// The number of all samples of the file, if it is known.
     fn len(&self) -> Option<usize>;
 
     /// The classes, if there are labels.
@@ -23,11 +48,16 @@ pub(crate) trait Source: Send {
     fn skipped(&self) -> &[Error] {
         &[]
     }
+
+    /// How many more samples may be left out.
+    fn may_skip(&self) -> usize {
+        0
+    }
 }
 
 impl Stream {
-    pub(crate) fn new(source: Box<dyn Source>, scale: Option<Scale>) -> Self {
-        Self { source, scale, failed: false }
+    pub(crate) fn new(source: Box<dyn Source>, scale: Option<Scale>, shard: Shard) -> Self {
+        Self { source, scale, shard, skipped_before: 0, failed: false }
     }
 
     /// The next samples in the order of the file, at most `n` of them (0 counts as 1); `None` after the last one.
@@ -39,24 +69,74 @@ impl Stream {
     /// When the file turns out to be damaged, or `n` samples are more than [`crate::MAX_ELEMENTS`] values. A compressed
     /// file is known to be sound only at its end, where its checksum is. A stream that failed cannot be read on.
     pub fn next(&mut self, n: usize) -> Result<Option<Dataset>, Error> {
-        if self.failed {
-            return Err(Problem::Request("these samples could not be read before; open them again".into()).into());
-        }
-        let next = self.source.next(n.max(1));
-        self.failed = next.is_err();
-        Ok(match (next?, self.scale) {
+        let shard = self.shard;
+        let next = self.attempt(|source| source.next(n.max(1), shard))?;
+        Ok(match (next, self.scale) {
             (Some(piece), Some(scale)) => Some(piece.rescale(scale)),
             (next, _) => next,
         })
     }
 
-    /// The number of all samples, those already taken included; `None` for a CSV table without labels, whose lines
-    /// are not counted before they are read.
+    /// The number of all samples, or of those in the [`Shard`] that was asked for, those already taken included;
+    /// `None` for a CSV table without labels, whose lines are not counted before they are read.
     ///
     /// Images count until they turn out to be among the [`Stream::skipped`].
-    #[expect(clippy::len_without_is_empty, reason = "there is at least one sample, or opening or `next` fails")]
+    #[expect(clippy::len_without_is_empty, reason = "only a shard can be empty, and whether it is may not be known")]
     pub fn len(&self) -> Option<usize> {
-        self.source.len()
+        let left_out = self.skipped_before + self.skipped().len();
+        self.source.len().map(|samples| self.shard.owned(0..samples).saturating_sub(left_out))
+    }
+
+    /// How far the stream has come with the samples taken so far.
+    pub fn position(&self) -> Position {
+        Position { samples: self.source.passed() as u64, skipped: (self.skipped_before + self.skipped().len()) as u64 }
+    }
+
+    /// Goes on to a position that another stream with the same options over the same data had reached; what comes then
+    /// is what was still to come there.
+    ///
+    /// The samples in between are passed over without being decoded, in memory that does not grow with their number.
+    ///
+    /// # Errors
+    ///
+    /// When the data end before `to`, or are found to be damaged before it; when it is no position of these data with
+    /// these options, or one that the stream has gone past. The stream cannot be read on after that.
+    pub fn advance(&mut self, to: Position) -> Result<(), Error> {
+        let here = self.position();
+        let steps = |to: u64, here: u64| to.checked_sub(here).and_then(|steps| usize::try_from(steps).ok());
+        let steps = steps(to.samples, here.samples).zip(steps(to.skipped, here.skipped));
+        let shard = self.shard;
+        self.attempt(|source| {
+            let refused = |problem: Problem| Err(problem.in_named(source.name()));
+            let start = source.passed();
+            let Some((samples, skipped)) = steps.filter(|(samples, _)| start.checked_add(*samples).is_some()) else {
+                let text = format!("sample {} lies before sample {start}, where reading is", to.samples);
+                return refused(Problem::Request(text));
+            };
+            if source.len().is_some_and(|len| samples > len.saturating_sub(start)) {
+                return refused(too_few(source.len().unwrap_or_default(), to));
+            }
+            if skipped > source.may_skip() {
+                return refused(Problem::Request(format!(
+                    "{} unreadable samples were left out before, more than may be left out now; allow as many",
+                    to.skipped
+                )));
+            }
+            if skipped > shard.owned(start..start + samples) {
+                return refused(Problem::Request(format!(
+                    "of the first {} samples, {} cannot have been left out; the position is of other data or of \
+                     another shard than {shard}",
+                    to.samples, to.skipped
+                )));
+            }
+            source.pass(samples, skipped)?;
+            if source.passed() < start + samples {
+                return Err(too_few(source.passed(), to).in_named(source.name()));
+            }
+            Ok(())
+        })?;
+        self.skipped_before = to.skipped as usize - self.skipped().len();
+        Ok(())
     }
 
     /// The number of classes of the whole file, when there are labels; see [`crate::Labels::class_count`].
@@ -73,10 +153,39 @@ impl Stream {
         self.source.classes()
     }
 
-    /// The unreadable images that were left out so far, and why; see [`crate::ImageOptions::skip_bad`].
+    /// The unreadable images that this stream left out so far, and why; see [`crate::ImageOptions::skip_bad`].
     pub fn skipped(&self) -> &[Error] {
         self.source.skipped()
     }
+
+    /// The samples that are left, all at once.
+    pub(crate) fn read_all(mut self) -> Result<Dataset, Error> {
+        self.next(usize::MAX)?.ok_or_else(|| {
+            let text = format!(
+                "there is no sample in shard {} of {} samples; divide them into fewer shards",
+                self.shard,
+                self.source.passed()
+            );
+            Problem::Samples(text).in_named(self.source.name())
+        })
+    }
+
+    /// Does something to the source, unless something went wrong before.
+    fn attempt<T>(&mut self, act: impl FnOnce(&mut dyn Source) -> Result<T, Error>) -> Result<T, Error> {
+        if self.failed {
+            return Err(Problem::Request("these samples could not be read before; open them again".into()).into());
+        }
+        let done = act(self.source.as_mut());
+        self.failed = done.is_err();
+        done
+    }
+}
+
+fn too_few(there: usize, to: Position) -> Problem {
+    Problem::Samples(format!(
+        "there are {there} samples, but {} were passed before; the data have changed, so start from the beginning",
+        to.samples
+    ))
 }
 
 impl std::fmt::Debug for Stream {
@@ -84,3 +193,6 @@ impl std::fmt::Debug for Stream {
         f.debug_struct("Stream").field("len", &self.len()).field("class_count", &self.class_count()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

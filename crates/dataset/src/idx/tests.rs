@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arrays::Arrays;
+use crate::numbers::Rows;
 use crate::testing::{flipped, gzip, in_pieces, lone, whole};
 use crate::{Error, Labels};
 
@@ -36,7 +37,7 @@ fn packed(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
 
 fn labels(bytes: &[u8]) -> Result<Labels, Problem> {
     let mut reader = open_labels(|| Ok((Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))))?;
-    reader.next(reader.len() as usize)
+    reader.next(Rows::all(reader.len() as usize))
 }
 
 #[test]

@@ -7,9 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arrays::Arrays;
+use crate::numbers::Rows;
 use crate::stream::Source;
 use crate::testing::{flipped, in_pieces, lone, npy, npy_with_header, whole};
-use crate::{Error, Labels};
+use crate::{Error, Labels, Shard};
 
 /// The array as a file of its own.
 fn file(bytes: &[u8]) -> Result<Arrays, Error> {
@@ -36,7 +37,7 @@ fn samples(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
 fn labels(bytes: &[u8]) -> Result<Labels, Problem> {
     let mut reader =
         open_labels("y", || Ok((Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))))?;
-    reader.next(reader.len() as usize)
+    reader.next(Rows::all(reader.len() as usize))
 }
 
 fn samples_of(descr: &str, data: &[u8]) -> Vec<f32> {
@@ -174,7 +175,7 @@ fn more_than_memory_may_hold_is_read_in_pieces_only() {
         let error = whole(open()).unwrap_err();
         assert!(matches!(error.problem(), Problem::TooLarge(_)), "{error}");
         if fortran_order == "True" {
-            let piece = open().next(3).unwrap().unwrap();
+            let piece = open().next(3, Shard::ALL).unwrap().unwrap();
             assert_eq!(
                 piece.inputs()[0].samples,
                 arr2(&[1.0, 2.0, 3.0].map(|first| [first, 0.0, 0.0, 0.0])).into_dyn()

@@ -4,8 +4,8 @@ use ndarray::arr2;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{archive, flipped, in_pieces, npy, npy_with_header, whole};
-use crate::{Dataset, Stream};
+use crate::testing::{archive, flipped, in_pieces, npy, npy_with_header, stream, whole};
+use crate::{Dataset, Shard};
 
 const METHODS: [CompressionMethod; 2] = [CompressionMethod::Stored, CompressionMethod::Deflated];
 
@@ -93,7 +93,7 @@ fn a_stream_tells_of_damage_when_it_gets_there() {
     let mut bytes = archive(CompressionMethod::Stored, &[("x.npy", npy("|u1", "(3, 2)", &[1, 2, 3, 4, 5, 99]))]);
     let last = bytes.iter().rposition(|&byte| byte == 99).unwrap();
     bytes[last] = 98;
-    let mut stream = Stream::new(Box::new(source(&bytes, LabelSource::Usual).unwrap()), None);
+    let mut stream = stream(source(&bytes, LabelSource::Usual).unwrap(), Shard::ALL);
     assert_eq!(stream.next(2).unwrap().unwrap().len(), 2);
     let error = stream.next(2).unwrap_err();
     assert!(error.to_string().contains("array `x`: damaged: the checksum does not match"), "{error}");

@@ -9,7 +9,7 @@ use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{flipped, in_pieces, whole};
+use crate::testing::{check_shards, flipped, in_pieces, stream, whole};
 
 fn shipped(compression: &str) -> Vec<u8> {
     let name = format!("tests/data/pyarrow-{compression}.parquet");
@@ -124,6 +124,32 @@ fn any_column_or_none_may_hold_the_labels() {
     assert_eq!((unlabelled.labels(), unlabelled.inputs()[0].samples.shape()), (None, &[4, 3][..]));
     // A last column of lists is no label.
     assert_eq!(read(&lists(&[2, 2])).unwrap().labels(), None);
+}
+
+#[test]
+fn shards_and_positions_reach_over_row_groups() {
+    for compression in ["snappy", "zstd"] {
+        let bytes = shipped(compression);
+        check_shards([1, 2, 7, 51], &[], |shard| stream(source(&bytes, &LabelSource::Usual).unwrap(), shard));
+    }
+    // Groups of 1, 2, ... rows; column `a` counts all rows.
+    let groups = file("message m { required int32 a; required int32 y; }", 6, |group, column| {
+        let start = group * (group + 1) / 2;
+        let of = |row: usize| if column == 0 { row } else { row % 4 };
+        Values { ints: Some((start..=start + group).map(|row| of(row) as i32).collect()), ..Values::default() }
+    });
+    check_shards(1..24, &[], |shard| stream(source(&groups, &LabelSource::Usual).unwrap(), shard));
+    // Shards that leave out more than is read at a time.
+    let long = file("message m { required int32 a; }", 2, |group, _| Values {
+        ints: Some((0..4 * PIECE).map(|row| (row + group) as i32).collect()),
+        ..Values::default()
+    });
+    let open = |shard| stream(source(&long, &LabelSource::None).unwrap(), shard);
+    for (shard, expected) in [("3000/3000", &[2999.0, 1904.0][..]), ("4097/4097", &[1.0]), ("8193/8193", &[])] {
+        let mut stream = open(shard.parse().unwrap());
+        let samples = stream.next(9).unwrap().map(|piece| piece.inputs()[0].samples.iter().copied().collect());
+        assert_eq!(samples.unwrap_or_else(Vec::new), expected);
+    }
 }
 
 #[test]
