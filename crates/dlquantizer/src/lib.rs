@@ -55,5 +55,8 @@ pub use float_model::FloatModel;
 pub use layers::Layer;
 pub use range::{MIN_SCALE, Percentile, QuantParams, QuantType, Range, RangeMethod, Scheme};
 pub use recipe::{ActivationType, Granularity, LayerChoice, LayerRecipe, Precision, Recipe};
-pub use statistics::{HistogramBin, MAX_VALUES, Observer, TensorStatistics, TooManyValues};
+pub use statistics::{
+    ChannelError, ChannelObserver, ChannelStatistics, HistogramBin, MAX_VALUES, Observer, TensorStatistics,
+    TooManyValues,
+};
 pub use validate::{Metric, TensorError, Validation, Verdict};

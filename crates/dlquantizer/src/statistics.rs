@@ -16,11 +16,14 @@
 //! Everything kept is an integer, or a minimum or maximum, so [`TensorStatistics::merge`] is commutative and
 //! associative: the state does not depend on the order, the batches or the threads the values came in.
 
+mod channels;
+mod exact_sum;
 mod observer;
 mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use channels::{ChannelError, ChannelObserver, ChannelStatistics};
 pub use observer::Observer;
 pub(crate) use stored::StoredStatistics;
 
