@@ -244,6 +244,33 @@ fn directories_that_leave_doubt_are_refused() {
 
 #[cfg(unix)]
 #[test]
+fn what_the_file_system_refuses_is_named() {
+    let directory = directory(&[("1.png", 1), ("3.png", 3)]);
+    std::os::unix::fs::symlink("nowhere", directory.path().join("2.png")).unwrap();
+    let error = open(&directory).unwrap_err();
+    assert!(error.file().unwrap().ends_with("2.png") && matches!(error.problem(), Problem::Io(_)), "{error}");
+    let skipping = options().images(ImageOptions::new().skip_bad(1));
+    assert_eq!(values(&Dataset::open(directory.path(), &skipping).unwrap()), [1.0, 3.0]);
+}
+
+#[test]
+fn an_unreadable_image_among_many_is_named() {
+    let directory = directory(&[("0000.png", 1)]);
+    let bytes = fs::read(directory.path().join("0000.png")).unwrap();
+    for i in 1..1000 {
+        let bytes = if i == 777 { &bytes[..50] } else { &bytes };
+        fs::write(directory.path().join(format!("{i:04}.png")), bytes).unwrap();
+    }
+    let mut stream = Stream::open(directory.path(), &options()).unwrap();
+    for _ in 0..7 {
+        assert_eq!(stream.next(100).unwrap().unwrap().len(), 100);
+    }
+    let error = stream.next(100).unwrap_err();
+    assert!(error.file().unwrap().ends_with("0777.png"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
 fn devices_are_not_read() {
     let directory = directory(&[("1.png", 1)]);
     std::os::unix::fs::symlink("/dev/zero", directory.path().join("2.png")).unwrap();
