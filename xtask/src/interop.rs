@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<bool> {
     let workspace = Workspace::find()?;
     let files = workspace.target.join("interop");
     fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
-    let python = Python::installed(&workspace)?;
+    let python = Python::installed(&workspace, "xtask/python")?;
     let quantize = Quantize::built(&workspace)?;
     let mut report = Report::default();
     let mut judge = Judge { python: &python, quantize: &quantize, files: &files, report: &mut report };

@@ -16,14 +16,14 @@ use clap::Parser;
 enum Chore {
     /// Judges models and engine by ONNX's checker and ONNX Runtime; needs Python 3.11 or later and a package index.
     Interop,
-    /// Times ONNX Runtime and us on the same files in turns, on one thread, and prints the table of the README.
-    Peers,
+    /// Measures other tools and us on the same files in turns, on one thread, and prints the tables of the README; needs what interop needs.
+    Peers { comparison: peers::Comparison },
 }
 
 fn main() -> ExitCode {
     let passed = match Chore::parse() {
         Chore::Interop => interop::run(),
-        Chore::Peers => peers::run().map(|()| true),
+        Chore::Peers { comparison } => peers::run(comparison).map(|()| true),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::workspace::Workspace;
 
-/// The interpreter of a virtual environment with the packages of `python/requirements.txt`.
+/// The interpreter of a virtual environment with the packages that some scripts need.
 pub(crate) struct Python {
     interpreter: PathBuf,
     scripts: PathBuf,
@@ -18,12 +18,13 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// Makes the environment, or takes the one of an earlier run if it has the same packages.
-    pub(crate) fn installed(workspace: &Workspace) -> Result<Self> {
-        let scripts = workspace.root.join("xtask/python");
+    /// Makes an environment with what `requirements.txt` beside the scripts in the directory `scripts` of the workspace
+    /// names, or takes the one of an earlier run if it has the same packages.
+    pub(crate) fn installed(workspace: &Workspace, scripts: &str) -> Result<Self> {
+        let environment = workspace.target.join(format!("venv-{}", scripts.replace('/', "-")));
+        let scripts = workspace.root.join(scripts);
         let wanted = scripts.join("requirements.txt");
         let requirements = fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
-        let environment = workspace.target.join("interop-venv");
         let interpreter = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
         // Written last: an environment whose installation was interrupted is made anew.
         let installed = environment.join("requirements.txt");

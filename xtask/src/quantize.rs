@@ -26,6 +26,11 @@ impl Quantize {
         Ok(Self(workspace.target.join("release").join(format!("quantize{}", std::env::consts::EXE_SUFFIX))))
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Runs a command line.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Vec<u8>> {
         run(Command::new(&self.0).args(arguments))
