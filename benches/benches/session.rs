@@ -1,4 +1,4 @@
-//! The shipped 784-512-256-10 network in int8 and in float (rten), on one thread; `quantize bench --against` times both interleaved.
+//! The shipped 784-512-256-10 network in int8 and in float, on one thread; `quantize bench --against` times both interleaved.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ fn run(criterion: &mut Criterion) {
     let model = FloatModel::open(format!("{FASHION}/mlp.onnx")).expect("the shipped model is valid");
     let samples = Dataset::open(FASHION, &OpenOptions::new(Part::Calibration)).expect("the shipped data is valid");
     let samples = model.adapt(samples).expect("the shipped data fits the shipped model");
-    let calibrator = Calibrator::new(&model).expect("rten runs the shipped model");
+    let calibrator = Calibrator::new(&model).expect("the shipped model runs");
     let calibration = calibrator.run(samples.batches(64)).expect("the shipped samples can be observed");
     let int8 = Recipe::default().emit(&model, &calibration).expect("dense layers can be quantized");
     let options = SessionOptions { threads: Some(1), ..SessionOptions::default() };

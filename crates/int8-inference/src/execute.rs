@@ -1,6 +1,6 @@
 //! Runs a plan's steps over a number of samples.
 
-use kernels::{Kernel, Output, Quantized, Requantize, Rescale};
+use kernels::{Epilogue, Kernel, Output, Quantized, Requantize, Rescale};
 
 use crate::compile::dense::{Dense, DenseOutput};
 use crate::expression::softmax;
@@ -141,6 +141,12 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
             let rows = rows * samples;
             run_dense(dense, kernel, workspace.bytes(*input, rows * dense.weights.k()), rows, out);
         }
+        Work::DenseFloat { input, rows, dense } => {
+            let rows = rows * samples;
+            let input = workspace.floats(*input, inputs, rows * dense.weights.k());
+            let epilogue = Epilogue { bias: &dense.bias, min: dense.clamp.0, max: dense.clamp.1 };
+            kernel.matmul_f32(input, rows, &dense.weights, epilogue, out.floats(count));
+        }
         Work::Lookup { input, table } => kernel.lookup(table, bytes(*input), out.bytes(count)),
         Work::Add { inputs: [a, b], output, min, max } => {
             let operand = |(place, params): &(Place, QuantParams)| Quantized {
@@ -151,11 +157,7 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
             let target = Rescale { scale: output.scale, zero_point: output.zero_point, min: *min, max: *max };
             kernel.add(operand(a), operand(b), target, out.bytes(count));
         }
-        Work::Map { input, function } => {
-            for (y, &x) in out.floats(count).iter_mut().zip(floats(*input)) {
-                *y = function.eval(x);
-            }
-        }
+        Work::Map { input, function } => function.map(floats(*input), out.floats(count)),
         Work::AddFloat([a, b]) => {
             for (y, (a, b)) in out.floats(count).iter_mut().zip(floats(*a).iter().zip(floats(*b))) {
                 *y = a + b;
@@ -176,7 +178,7 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
                 _ => return Err(Error::Float(format!("tensor \"{}\" changed its shape between runs", step.names[0]))),
             }
         }
-        Work::Float(_) => {}
+        Work::View | Work::Float(_) => {}
     }
     Ok(())
 }

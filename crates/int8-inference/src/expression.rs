@@ -5,6 +5,9 @@
 /// Most terms one expression may have; a longer chain is split by the compiler.
 pub(crate) const MAX_TERMS: usize = 16;
 
+/// Values that go through an expression together, so that a term is looked at once for all of them.
+const BLOCK: usize = 64;
+
 /// A function of one variable, composed of ONNX operators and constants.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Expression {
@@ -74,83 +77,98 @@ impl Expression {
         self.terms.is_empty()
     }
 
-    /// The value at `x`: the last term's.
-    pub(crate) fn eval(&self, x: f32) -> f32 {
-        let mut values = [0.0f32; MAX_TERMS];
-        let mut last = x;
-        for (index, term) in self.terms.iter().enumerate() {
-            let read = |operand: Operand| match operand {
-                Operand::Variable => x,
-                Operand::Constant(value) => value,
-                Operand::Term(term) => values[term],
-            };
-            last = match *term {
-                Term::Unary(function, a) => function.apply(read(a)),
-                Term::Binary(function, a, b) => function.apply(read(a), read(b)),
-            };
-            values[index] = last;
+    /// `y[i]` is the value at `x[i]`: the last term's.
+    pub(crate) fn map(&self, x: &[f32], y: &mut [f32]) {
+        let mut values = [[0.0f32; BLOCK]; MAX_TERMS];
+        for (x, y) in x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+            let len = x.len();
+            for (index, term) in self.terms.iter().enumerate() {
+                let (earlier, rest) = values.split_at_mut(index);
+                let Some(value) = rest.first_mut().map(|value| &mut value[..len]) else { break };
+                let read = |operand: Operand, to: &mut [f32]| match operand {
+                    Operand::Variable => to.copy_from_slice(x),
+                    Operand::Constant(constant) => to.fill(constant),
+                    Operand::Term(term) => to.copy_from_slice(&earlier[term][..len]),
+                };
+                match *term {
+                    Term::Unary(function, a) => {
+                        read(a, value);
+                        function.apply(value);
+                    }
+                    Term::Binary(function, a, b) => {
+                        let mut second = [0.0; BLOCK];
+                        read(a, value);
+                        read(b, &mut second[..len]);
+                        function.apply(value, &second[..len]);
+                    }
+                }
+            }
+            y.copy_from_slice(self.terms.len().checked_sub(1).map_or(x, |last| &values[last][..len]));
         }
-        last
     }
 }
 
 impl Unary {
-    fn apply(self, x: f32) -> f32 {
+    /// Replaces each value by the function's.
+    fn apply(self, values: &mut [f32]) {
         match self {
-            Self::Abs => x.abs(),
-            // Not f32::clamp: an empty interval is allowed in ONNX and yields its upper bound.
-            Self::Clip { min, max } => x.max(min).min(max),
-            Self::Elu { alpha } => {
-                if x < 0.0 {
-                    alpha * libm::expm1f(x)
-                } else {
-                    x
-                }
-            }
-            Self::Erf => libm::erff(x),
-            Self::Exp => libm::expf(x),
-            Self::Gelu => 0.5 * x * (1.0 + libm::erff(x * core::f32::consts::FRAC_1_SQRT_2)),
+            Self::Abs => each(values, f32::abs),
+            Self::Clip { min, max } => each(values, |x| clip(x, min, max)),
+            Self::Elu { alpha } => each(values, |x| if x < 0.0 { alpha * libm::expm1f(x) } else { x }),
+            Self::Erf => each(values, libm::erff),
+            Self::Exp => each(values, libm::expf),
+            Self::Gelu => each(values, |x| 0.5 * x * (1.0 + libm::erff(x * core::f32::consts::FRAC_1_SQRT_2))),
             Self::GeluTanh => {
-                let inner = (2.0 / core::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
-                0.5 * x * (1.0 + libm::tanhf(inner))
+                let root = (2.0 / core::f32::consts::PI).sqrt();
+                each(values, |x| 0.5 * x * (1.0 + libm::tanhf(root * (x + 0.044_715 * x * x * x))));
             }
-            Self::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
-            Self::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-            Self::Identity => x,
-            Self::LeakyRelu { alpha } => {
-                if x < 0.0 {
-                    alpha * x
-                } else {
-                    x
-                }
-            }
-            Self::Neg => -x,
-            Self::Relu => x.max(0.0),
+            Self::HardSigmoid { alpha, beta } => each(values, |x| clip(alpha * x + beta, 0.0, 1.0)),
+            Self::HardSwish => each(values, |x| x * clip(x / 6.0 + 0.5, 0.0, 1.0)),
+            Self::Identity => {}
+            Self::LeakyRelu { alpha } => each(values, |x| if x < 0.0 { alpha * x } else { x }),
+            Self::Neg => each(values, |x| -x),
+            Self::Relu => each(values, |x| clip(x, 0.0, f32::INFINITY)),
             Self::Selu { alpha, gamma } => {
-                if x > 0.0 {
-                    gamma * x
-                } else {
-                    gamma * alpha * libm::expm1f(x)
-                }
+                each(values, |x| if x > 0.0 { gamma * x } else { gamma * alpha * libm::expm1f(x) });
             }
-            Self::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
+            Self::Sigmoid => each(values, |x| 1.0 / (1.0 + libm::expf(-x))),
             // ln(1 + e^x) without overflow for large x.
-            Self::Softplus => x.max(0.0) + libm::log1pf(libm::expf(-x.abs())),
-            Self::Sqrt => x.sqrt(),
-            Self::Tanh => libm::tanhf(x),
+            Self::Softplus => each(values, |x| x.max(0.0) + libm::log1pf(libm::expf(-x.abs()))),
+            Self::Sqrt => each(values, f32::sqrt),
+            Self::Tanh => each(values, libm::tanhf),
         }
     }
 }
 
 impl Binary {
-    fn apply(self, a: f32, b: f32) -> f32 {
+    /// Replaces each value of `a` by the function's at it and its value of `b`.
+    fn apply(self, a: &mut [f32], b: &[f32]) {
         match self {
-            Self::Add => a + b,
-            Self::Sub => a - b,
-            Self::Mul => a * b,
-            Self::Div => a / b,
-            Self::Pow => libm::powf(a, b),
+            Self::Add => pairs(a, b, |a, b| a + b),
+            Self::Sub => pairs(a, b, |a, b| a - b),
+            Self::Mul => pairs(a, b, |a, b| a * b),
+            Self::Div => pairs(a, b, |a, b| a / b),
+            Self::Pow => pairs(a, b, libm::powf),
         }
+    }
+}
+
+/// `x` raised to `min`, then lowered to `max`, by the rule of [`kernels::Epilogue`]: fused into a product or not, a clamp gives the same
+/// bits, and NaN stays NaN.
+fn clip(x: f32, min: f32, max: f32) -> f32 {
+    let x = if min > x { min } else { x };
+    if max < x { max } else { x }
+}
+
+fn each(values: &mut [f32], function: impl Fn(f32) -> f32) {
+    for value in values {
+        *value = function(*value);
+    }
+}
+
+fn pairs(a: &mut [f32], b: &[f32], function: impl Fn(f32, f32) -> f32) {
+    for (a, &b) in a.iter_mut().zip(b) {
+        *a = function(*a, b);
     }
 }
 
@@ -172,7 +190,9 @@ mod tests {
     use super::*;
 
     fn at(function: Unary, x: f32) -> f32 {
-        function.apply(x)
+        let mut values = [x];
+        function.apply(&mut values);
+        values[0]
     }
 
     /// Reference values computed with 20 digits from the operators' definitions.
@@ -200,8 +220,14 @@ mod tests {
         let mut silu = Expression::default();
         let gate = silu.push(Term::Unary(Unary::Sigmoid, Operand::Variable)).unwrap();
         silu.push(Term::Binary(Binary::Mul, Operand::Variable, gate)).unwrap();
-        assert!((silu.eval(1.0) - 0.731_058_6).abs() < 1e-6);
-        assert_eq!(silu.eval(0.0), 0.0);
+        let x: Vec<f32> = (0..2 * BLOCK + 1).map(|i| i as f32 / 8.0).collect();
+        let mut y = vec![7.5; x.len()];
+        silu.map(&x, &mut y);
+        assert!((y[8] - 0.731_058_6).abs() < 1e-6);
+        assert_eq!(y[0], 0.0);
+        for (&x, y) in x.iter().zip(y) {
+            assert_eq!(y, x * at(Unary::Sigmoid, x));
+        }
     }
 
     #[test]

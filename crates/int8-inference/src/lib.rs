@@ -3,7 +3,8 @@
 //! A [`Session`] reads quantized models in QDQ form: u8 or s8 activations, int8 weights per tensor or per output channel, as
 //! `quantize emit` and ONNX Runtime's `quantize_static` write them. Dense layers (Gemm, MatMul + Add) run on the integer kernels with
 //! bias, requantization and activation fused; elementwise functions between quantized tensors become 256-entry tables. With the feature
-//! `float` every other node runs in float, so a float model is just a plan without integer steps and any tensor can be tapped.
+//! `float` every other node runs in float, so a float model is just a plan without integer steps and any tensor can be tapped. Dense
+//! layers in f32, with what exporters put between them, run on our own kernels with and without that feature.
 //!
 //! ```
 //! use int8_inference::{Session, SessionOptions};

@@ -3,6 +3,7 @@
 use onnx_model::Dim;
 
 use crate::compile::dense::{Dense, DenseOutput};
+use crate::compile::dense_float::DenseFloat;
 use crate::expression::Expression;
 use crate::float_region::FloatRegion;
 use crate::quantization::QuantParams;
@@ -21,7 +22,10 @@ pub(crate) struct Plan {
     pub(crate) dynamic_slots: usize,
     /// The batch size the model was exported with, where its float parts depend on it.
     pub(crate) fixed_batch: Option<usize>,
+    /// Multiplications of the integer layers per sample.
     pub(crate) macs_per_sample: u64,
+    /// Multiplications of the engine's own float layers per sample.
+    pub(crate) float_macs_per_sample: u64,
 }
 
 /// An input of the model.
@@ -84,6 +88,12 @@ pub(crate) enum Work {
         rows: usize,
         dense: Box<Dense>,
     },
+    /// `rows` matrix rows per sample, in f32.
+    DenseFloat {
+        input: Place,
+        rows: usize,
+        dense: Box<DenseFloat>,
+    },
     Lookup {
         input: Place,
         table: Box<[u8; 256]>,
@@ -104,6 +114,8 @@ pub(crate) enum Work {
         input: Place,
         row: usize,
     },
+    /// The output place as it is, under another name and shape.
+    View,
     /// Runs nodes in the float runtime.
     Float(Box<FloatRegion>),
     /// Copies a tensor of the float runtime into a buffer.
@@ -131,14 +143,18 @@ impl Step {
                     DenseOutput::U8 { .. } => "u8",
                     DenseOutput::F32 { .. } => "f32",
                 };
-                let repeats = if *rows == 1 { String::new() } else { format!("{rows} x ") };
-                format!("dense {repeats}{} -> {}, u8 x s8 -> {result}", dense.weights.k(), dense.weights.n())
+                let (k, n) = (dense.weights.k(), dense.weights.n());
+                format!("dense {}{k} -> {n}, u8 x s8 -> {result}", repeats(*rows))
+            }
+            Work::DenseFloat { rows, dense, .. } => {
+                format!("dense {}{} -> {}, f32", repeats(*rows), dense.weights.k(), dense.weights.n())
             }
             Work::Lookup { .. } => format!("table lookup {elements} u8 -> u8"),
             Work::Add { .. } => format!("add {elements} u8 + u8 -> u8"),
             Work::Map { .. } => format!("elementwise function of {elements} f32"),
             Work::AddFloat(_) => format!("add {elements} f32"),
             Work::Softmax { row, .. } => format!("softmax over {row} f32"),
+            Work::View => format!("reshape to {:?}", self.sample.as_deref().unwrap_or_default()),
             Work::Float(region) if region.node_count == 1 => "1 node in the float runtime".to_owned(),
             Work::Float(region) => format!("{} nodes in the float runtime", region.node_count),
             Work::Import(_) => format!("copy {elements} f32 from the float runtime"),
@@ -151,13 +167,20 @@ impl Step {
             Work::Quantize { input, .. }
             | Work::Dequantize { input, .. }
             | Work::Dense { input, .. }
+            | Work::DenseFloat { input, .. }
             | Work::Lookup { input, .. }
             | Work::Map { input, .. }
             | Work::Softmax { input, .. }
             | Work::Import(input) => vec![input],
             Work::Add { inputs: [a, b], .. } => vec![&mut a.0, &mut b.0],
             Work::AddFloat([a, b]) => vec![a, b],
+            Work::View => vec![],
             Work::Float(region) => region.inputs.iter_mut().map(|input| &mut input.place).collect(),
         }
     }
+}
+
+/// How often a sample's product is run, where that is not once.
+fn repeats(rows: usize) -> String {
+    if rows == 1 { String::new() } else { format!("{rows} x ") }
 }

@@ -20,8 +20,11 @@ use crate::{Error, binding, choose_kernel};
 /// weights are read from it rarely.
 const CHUNK: usize = 128;
 
-/// Below this many multiplications a second thread costs more than it brings.
+/// Below this many integer multiplications a second thread costs more than it brings.
 const MACS_PER_THREAD: u64 = 4_000_000;
+
+/// Integer multiplications that take as long as one in f32.
+const MACS_PER_FLOAT_MAC: u64 = 4;
 
 /// How a [`Session`] is compiled and run.
 #[derive(Debug, Clone, Default)]
@@ -30,14 +33,14 @@ pub struct SessionOptions {
     pub taps: Vec<String>,
     /// Worker threads; without a number, one per core.
     pub threads: Option<usize>,
-    /// Instruction set of the integer kernels; without one, what [`choose_kernel`] says.
+    /// Instruction set of the kernels; without one, what [`choose_kernel`] says.
     pub isa: Option<Isa>,
 }
 
 /// A model compiled for this machine: weights packed, buffers laid out.
 ///
-/// It is `Send + Sync`: any number of threads may run it at once over one copy of the weights. For the integer part the result is the
-/// same bits on every machine, for every batch size and thread count.
+/// It is `Send + Sync`: any number of threads may run it at once over one copy of the weights. What the engine runs itself - integer
+/// layers, and the float layers of a dense network - gives the same bits on every machine, for every batch size and thread count.
 pub struct Session {
     plan: Plan,
     kernel: &'static dyn Kernel,
@@ -131,7 +134,7 @@ impl Session {
 
     /// [`Session::run`] on plain slices: `x` holds `batch` samples one after the other, `y` receives as many results.
     ///
-    /// Where no part of the model runs in float, nothing is allocated once the buffers have grown to the batch size.
+    /// Where no part of the model runs in the float runtime, nothing is allocated once the buffers have grown to the batch size.
     ///
     /// # Errors
     ///
@@ -172,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Runs an all-integer plan chunk by chunk, on several threads where that pays. Lengths are checked by the callers.
+    /// Runs a plan without float runtime chunk by chunk, on several threads where that pays. Lengths are checked by the callers.
     fn run_chunks(&self, x: &[f32], y: &mut [f32], batch: usize) -> Result<(), Error> {
         if batch == 0 || y.is_empty() {
             return Ok(());
@@ -208,15 +211,21 @@ impl Session {
     pub fn run_named(&self, inputs: &[(&str, ArrayViewD<'_, f32>)]) -> Result<Vec<NamedTensor>, Error> {
         let given = binding::bind(&self.plan.inputs, inputs)?;
         let batch = given.first().map_or(1, |array| array.shape()[0]);
-        let chunk = self.plan.fixed_batch.unwrap_or(if self.plan.has_float() { batch } else { CHUNK }).max(1);
-        let mut parts: Vec<Vec<TensorValues>> = Vec::new();
-        let mut start = 0;
+        let chunk = match self.plan.fixed_batch {
+            Some(fixed) => fixed,
+            None if self.plan.has_float() => batch.max(1),
+            None => self.chunk(batch),
+        };
         // A batch of 0 still runs once, for the shapes of its empty results.
-        while start < batch || parts.is_empty() {
-            let samples = chunk.min(batch - start);
-            parts.push(self.run_part(&given, start, samples)?);
-            start += samples;
-        }
+        let starts: Vec<usize> = (0..batch.max(1)).step_by(chunk).collect();
+        let run = |&start: &usize| self.run_part(&given, start, chunk.min(batch - start));
+        let mut parts: Vec<Vec<TensorValues>> = match &self.pool {
+            // The float runtime has threads of its own.
+            Some(pool) if starts.len() > 1 && !self.plan.has_float() => {
+                pool.install(|| starts.par_iter().map(run).collect::<Result<_, _>>())?
+            }
+            _ => starts.iter().map(run).collect::<Result<_, _>>()?,
+        };
         let mut results = Vec::with_capacity(self.plan.outputs.len());
         for (index, output) in self.plan.outputs.iter().enumerate().rev() {
             let pieces: Vec<TensorValues> = parts.iter_mut().filter_map(Vec::pop).collect();
@@ -277,9 +286,10 @@ impl Session {
         }
     }
 
-    /// Samples per chunk of an all-integer plan: an equal share per thread where threads pay, no more than fits the cache.
+    /// Samples per chunk of a plan without float runtime: an equal share per thread where threads pay, no more than fits the cache.
     fn chunk(&self, batch: usize) -> usize {
-        let work = self.plan.macs_per_sample.saturating_mul(batch as u64);
+        let float_macs = self.plan.float_macs_per_sample.saturating_mul(MACS_PER_FLOAT_MAC);
+        let work = self.plan.macs_per_sample.saturating_add(float_macs).saturating_mul(batch as u64);
         let threads = usize::try_from(work / MACS_PER_THREAD).unwrap_or(usize::MAX).clamp(1, self.threads);
         batch.div_ceil(threads).clamp(1, CHUNK)
     }
@@ -321,7 +331,7 @@ impl Session {
         self.plan.macs_per_sample
     }
 
-    /// The instruction set of the integer kernels.
+    /// The instruction set of the kernels.
     pub fn isa(&self) -> Isa {
         self.kernel.isa()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::plan::{Place, Plan};
+use crate::plan::{Place, Plan, Work};
 
 /// Sizes, per sample, of the buffers that steps name before they share: f32 and u8.
 pub(crate) struct Virtual {
@@ -28,6 +28,7 @@ pub(crate) fn share(plan: &mut Plan, sizes: &Virtual) {
     let mut assigned: BTreeMap<Place, Place> = BTreeMap::new();
     for (time, step) in plan.steps.iter_mut().enumerate() {
         let real = match step.output {
+            place if matches!(step.work, Work::View) => assigned.get(&place).copied().unwrap_or(place),
             Place::Float(id) => Place::Float(floats.take(sizes.floats[id])),
             Place::Byte(id) => Place::Byte(bytes.take(sizes.bytes[id])),
             other => other,

@@ -1,12 +1,13 @@
 //! Decides, tensor by tensor, how each is computed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use onnx_model::ValueInfo;
+use onnx_model::DataType;
 use onnx_model::proto::NodeProto;
 
 use super::dense::match_dense;
-use super::elementwise::{clip_bounds, region};
+use super::dense_float::match_dense_float;
+use super::elementwise::{Region, clip_bounds, region};
 use super::graph::{Graph, op};
 use super::item::{Item, ItemKind};
 use super::shape;
@@ -17,48 +18,90 @@ use crate::Error;
 /// One forward pass decides each node's outputs from its inputs alone, then a backward pass keeps what is reached; neither
 /// recurses, so a hostile chain of a million nodes costs memory in proportion and no stack.
 pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<Item<'a>>, Error> {
-    let mut decider = Decider::new(graph);
-    let mut items: Vec<Option<Item<'a>>> = Vec::with_capacity(graph.proto.node.len());
-    let mut made_by: HashMap<&'a str, usize> = HashMap::new();
+    let mut decider = Decider::new(graph, wanted);
+    let mut natives: HashMap<usize, Item<'a>> = HashMap::new();
     for &node in graph.index.order() {
-        let item = decider.item(node)?;
-        if item.is_native() {
-            let sample = decider.sample_after(&item);
-            decider.native.extend(item.outputs.iter().map(|&output| (output, sample.clone())));
+        if let Some(item) = decider.item(node)? {
+            decider.made(&item);
+            natives.insert(node, item);
         }
-        made_by.extend(item.outputs.iter().map(|&output| (output, items.len())));
-        items.push(Some(item));
     }
-    let mut kept = Vec::new();
+    let mut reached = reach(graph, &natives, wanted);
+    if !decider.quantized && reached.iter().any(|node| !natives.contains_key(node)) {
+        // In a float model that needs the float runtime, the engine takes what its dense layers need; the rest is better off in one
+        // piece over there.
+        let layers = reached.iter().filter_map(|node| natives.get(node));
+        let layers = layers.filter(|item| matches!(item.kind, ItemKind::DenseFloat(_)));
+        let results: Vec<&'a str> = layers.flat_map(|item| item.outputs.iter().copied()).collect();
+        let needed: HashSet<usize> = reach(graph, &natives, &results).into_iter().collect();
+        natives.retain(|node, _| needed.contains(node));
+        reached = reach(graph, &natives, wanted);
+    }
+    Ok(reached.into_iter().map(|node| natives.remove(&node).unwrap_or_else(|| float_runtime(graph, node))).collect())
+}
+
+/// The nodes whose items are needed for `wanted`, each once.
+fn reach<'a>(graph: &Graph<'a>, natives: &HashMap<usize, Item<'a>>, wanted: &[&'a str]) -> Vec<usize> {
+    let mut reached = Vec::new();
+    let mut seen = HashSet::new();
     let mut stack: Vec<&'a str> = wanted.to_vec();
     while let Some(tensor) = stack.pop() {
-        let Some(item) = made_by.get(tensor).and_then(|&index| items[index].take()) else { continue };
-        stack.extend(item.inputs.iter().copied());
-        kept.push(item);
+        let Some((node, _)) = graph.producer(tensor).filter(|(node, _)| seen.insert(*node)) else { continue };
+        match natives.get(&node) {
+            Some(item) => stack.extend(&item.inputs),
+            None => stack.extend(graph.reads(node).filter(|name| !graph.is_constant(name))),
+        }
+        reached.push(node);
     }
-    Ok(kept)
+    reached
+}
+
+/// The item of a node that the engine has no step for.
+fn float_runtime<'a>(graph: &Graph<'a>, index: usize) -> Item<'a> {
+    let node = &graph.proto.node[index];
+    Item {
+        inputs: graph.reads(index).filter(|name| !graph.is_constant(name)).collect(),
+        outputs: node.output.iter().map(String::as_str).filter(|name| !name.is_empty()).collect(),
+        kind: ItemKind::Onnx(index),
+    }
 }
 
 struct Decider<'g, 'a> {
     graph: &'g Graph<'a>,
+    wanted: HashSet<&'a str>,
+    quantized: bool,
     /// Tensors the engine computes or holds itself, with the shape of one sample where the file tells it. What follows from a float
     /// region has no known shape yet.
     native: HashMap<&'a str, Option<Vec<usize>>>,
+    /// Those of them that are elementwise functions in f32.
+    maps: HashSet<&'a str>,
 }
 
 impl<'g, 'a> Decider<'g, 'a> {
-    fn new(graph: &'g Graph<'a>) -> Self {
-        // A float model belongs to the float runtime as a whole; in a quantized one, or where there is no float runtime, the
-        // work on the inputs is ours as well.
+    fn new(graph: &'g Graph<'a>, wanted: &[&'a str]) -> Self {
         let quantized = graph.proto.node.iter().any(|node| op(node) == "QuantizeLinear");
-        let inputs = graph.proto.input.iter().filter(|input| graph.index.initializer(input.name()).is_none());
-        let native = if quantized || cfg!(not(feature = "float")) {
-            let sample = |input| ValueInfo::from(input).shape.as_deref().and_then(shape::fixed_sample);
-            inputs.map(|input| (input.name(), sample(input))).collect()
-        } else {
-            HashMap::new()
-        };
-        Self { graph, native }
+        let inputs = graph.inputs().filter(|(_, input)| input.element_type == DataType::Float);
+        // Without a float runtime to leave it to, an input of unknown shape is refused by name when it is laid out.
+        let anyway = quantized || cfg!(not(feature = "float"));
+        let native = inputs
+            .map(|(name, input)| (name, input.shape.as_deref().and_then(shape::fixed_sample)))
+            .filter(|(_, sample)| anyway || sample.is_some())
+            .collect();
+        Self { graph, wanted: wanted.iter().copied().collect(), quantized, native, maps: HashSet::new() }
+    }
+
+    /// Takes note of what an item of the engine makes.
+    fn made(&mut self, item: &Item<'a>) {
+        let sample = self.sample_after(item);
+        self.native.extend(item.outputs.iter().map(|&output| (output, sample.clone())));
+        if matches!(item.kind, ItemKind::Map(_)) {
+            self.maps.extend(&item.outputs);
+        }
+    }
+
+    /// Whether one node alone reads the tensor, so that it need not exist where that node's work includes its own.
+    fn is_inner(&self, tensor: &str) -> bool {
+        self.graph.index.consumers(tensor).len() == 1 && !self.wanted.contains(tensor)
     }
 
     fn is_native(&self, tensor: &str) -> bool {
@@ -83,6 +126,10 @@ impl<'g, 'a> Decider<'g, 'a> {
                 *sample.last_mut()? = dense.outputs(self.graph)?;
                 Some(sample)
             }
+            ItemKind::DenseFloat(dense) => {
+                *sample.last_mut()? = dense.n;
+                Some(sample)
+            }
             _ => Some(sample),
         }
     }
@@ -92,24 +139,18 @@ impl<'g, 'a> Decider<'g, 'a> {
         self.sample(tensor).is_some_and(|sample| shape::reshaped(self.graph, node, sample).is_ok())
     }
 
-    fn item(&self, index: usize) -> Result<Item<'a>, Error> {
+    /// How the engine makes the node's result, if it does.
+    fn item(&self, index: usize) -> Result<Option<Item<'a>>, Error> {
         let node = &self.graph.proto.node[index];
-        let native = match node.output.as_slice() {
-            [output] => match op(node) {
-                "QuantizeLinear" => self.quantized(node, output)?,
-                "DequantizeLinear" => self
-                    .graph
-                    .dequantized(output)?
-                    .map(|dequantize| one(dequantize.input, output, ItemKind::Dequantize(dequantize.params))),
-                _ => self.float(node, output)?,
-            },
-            _ => None,
-        };
-        Ok(native.unwrap_or_else(|| Item {
-            inputs: self.graph.reads(index).filter(|name| !self.graph.is_constant(name)).collect(),
-            outputs: node.output.iter().map(String::as_str).filter(|name| !name.is_empty()).collect(),
-            kind: ItemKind::Onnx(index),
-        }))
+        let [output] = node.output.as_slice() else { return Ok(None) };
+        match op(node) {
+            "QuantizeLinear" => self.quantized(node, output),
+            "DequantizeLinear" => Ok(self
+                .graph
+                .dequantized(output)?
+                .map(|dequantize| one(dequantize.input, output, ItemKind::Dequantize(dequantize.params)))),
+            _ => self.float(node, output),
+        }
     }
 
     /// How a QuantizeLinear node's result is made, with as much as possible of what precedes it fused in.
@@ -129,7 +170,7 @@ impl<'g, 'a> Decider<'g, 'a> {
         {
             return Ok(Some(one(inner.input, output, ItemKind::Reshape(reshape))));
         }
-        if let Some(region) = region(graph, real)?
+        if let Some(region) = region(graph, real, |_| false)?
             && let Some(inner) = graph.dequantized(region.source)?
         {
             let kind = ItemKind::Lookup { function: region.function, from: inner.params, params };
@@ -177,6 +218,10 @@ impl<'g, 'a> Decider<'g, 'a> {
         if let Some((input, dense)) = match_dense(graph, output, None)? {
             return Ok(Some(one(input, output, ItemKind::Dense(dense))));
         }
+        let found = match_dense_float(graph, output, |name| self.sample(name), |name| self.is_inner(name))?;
+        if let Some((input, dense)) = found {
+            return Ok(Some(one(input, output, ItemKind::DenseFloat(dense))));
+        }
         let Some(first) = node.input.first() else { return Ok(None) };
         if is_reshape(graph, node) {
             return Ok(self.is_plain_reshape(node, first).then(|| one(first, output, ItemKind::Reshape(node))));
@@ -186,10 +231,7 @@ impl<'g, 'a> Decider<'g, 'a> {
             let last = self.sample(first).is_some_and(|sample| axis == -1 || axis == sample.len() as i64);
             return Ok(last.then(|| one(first, output, ItemKind::Softmax)));
         }
-        if let Some(region) = region(graph, output)?
-            && !region.function.is_identity()
-            && self.is_native(region.source)
-        {
+        if let Some(region) = self.map(output)? {
             return Ok(Some(one(region.source, output, ItemKind::Map(region.function))));
         }
         if let ("Add", [a, b]) = (op(node), node.input.as_slice())
@@ -198,6 +240,23 @@ impl<'g, 'a> Decider<'g, 'a> {
             return Ok(Some(Item { inputs: vec![a, b], outputs: vec![output], kind: ItemKind::AddFloat }));
         }
         Ok(None)
+    }
+
+    /// The float tensor as an elementwise function of another that the engine has.
+    fn map(&self, output: &'a str) -> Result<Option<Region<'a>>, Error> {
+        let usable = |region: &Region<'_>| {
+            let rank = self.sample(region.source).map(|sample| sample.len() + 1);
+            !region.function.is_identity()
+                && self.is_native(region.source)
+                && rank.is_none_or(|rank| region.constant_rank <= rank)
+        };
+        // What is computed anyway is not computed again, and a chain too long for one expression is several.
+        let exists = |name: &str| self.is_native(name) && !(self.maps.contains(name) && self.is_inner(name));
+        let longest = region(self.graph, output, |name| name != output && exists(name))?;
+        match longest.filter(usable) {
+            Some(region) => Ok(Some(region)),
+            None => Ok(region(self.graph, output, |name| name != output && self.is_native(name))?.filter(usable)),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use onnx_model::TensorData;
 use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
 
-use super::elementwise::clip_bounds;
-use super::graph::{Graph, op};
+use super::graph::Graph;
+use super::product::{Product, match_product};
 use crate::Error;
 use crate::error::OTHER_RUNTIME;
 use crate::quantization::QuantParams;
@@ -45,61 +45,13 @@ pub(crate) fn match_dense<'a>(
     tensor: &'a str,
     output: Option<QuantParams>,
 ) -> Result<Option<(&'a str, DensePattern<'a>)>, Error> {
-    let mut clamp = (f32::NEG_INFINITY, f32::INFINITY);
-    let mut current = tensor;
-    let (node, bias) = loop {
-        let Some((_, node)) = graph.producer(current) else { return Ok(None) };
-        let Some(first) = node.input.first() else { return Ok(None) };
-        match op(node) {
-            // Walking from the result towards the product, an inner clamp is narrowed by the outer ones already seen.
-            "Relu" => clamp = narrow((0.0, f32::INFINITY), clamp),
-            "Clip" => match clip_bounds(graph, node)? {
-                Some(bounds) if bounds.0 <= bounds.1 => clamp = narrow(bounds, clamp),
-                _ => return Ok(None),
-            },
-            "Gemm" => break (node, node.input.get(2).map(String::as_str).filter(|name| !name.is_empty())),
-            "MatMul" => break (node, None),
-            "Add" => {
-                let Some((product, bias)) = bias_add(graph, node) else { return Ok(None) };
-                break (product, Some(bias));
-            }
-            _ => return Ok(None),
-        }
-        current = first;
-    };
-    let gemm = op(node) == "Gemm";
-    if gemm
-        && (node.attr_float("alpha", 1.0)? != 1.0
-            || node.attr_float("beta", 1.0)? != 1.0
-            || node.attr_int("transA", 0)? != 0)
-    {
+    let Some(Product { node, input, weights, transposed, bias, clamp }) = match_product(graph, tensor, |_| true)?
+    else {
         return Ok(None);
-    }
-    let transposed = gemm && node.attr_int("transB", 0)? != 0;
-    let [input, weights, ..] = node.input.as_slice() else { return Ok(None) };
+    };
     let Some(input) = graph.dequantized(input)? else { return Ok(None) };
-    let Some(weights) = constant_dequantize(graph, weights) else { return Ok(None) };
+    let Some(weights) = graph.constant_dequantize(weights) else { return Ok(None) };
     Ok(Some((input.input, DensePattern { node, input: input.params, weights, transposed, bias, clamp, output })))
-}
-
-/// `outer` applied after `inner`, as one interval.
-fn narrow(inner: (f32, f32), outer: (f32, f32)) -> (f32, f32) {
-    (inner.0.clamp(outer.0, outer.1), inner.1.clamp(outer.0, outer.1))
-}
-
-/// An Add of a MatMul's result and a constant vector.
-fn bias_add<'a>(graph: &Graph<'a>, add: &'a NodeProto) -> Option<(&'a NodeProto, &'a str)> {
-    let [a, b] = add.input.as_slice() else { return None };
-    [(a, b), (b, a)].into_iter().find_map(|(product, bias)| {
-        let (_, product) = graph.producer(product).filter(|(_, node)| op(node) == "MatMul")?;
-        (graph.is_constant(bias) || constant_dequantize(graph, bias).is_some()).then_some((product, bias.as_str()))
-    })
-}
-
-/// The DequantizeLinear node that makes `tensor` from a constant.
-fn constant_dequantize<'a>(graph: &Graph<'a>, tensor: &str) -> Option<&'a NodeProto> {
-    let (_, node) = graph.producer(tensor).filter(|(_, node)| op(node) == "DequantizeLinear")?;
-    graph.is_constant(node.input.first()?).then_some(node)
 }
 
 impl DensePattern<'_> {
@@ -201,7 +153,7 @@ impl DensePattern<'_> {
     /// The bias in steps of `scales[channel]`, rounded half to even where the file holds it in other steps or in float.
     fn bias(&self, graph: &Graph<'_>, scales: &[f32], n: usize) -> Result<Vec<i64>, Error> {
         let Some(name) = self.bias else { return Ok(vec![0; n]) };
-        let dequantize = constant_dequantize(graph, name);
+        let dequantize = graph.constant_dequantize(name);
         let source = dequantize.map_or(name, |node| node.input[0].as_str());
         let missing = || self.unsupported("its bias is not a constant".to_owned());
         let tensor = graph.constant(source).ok_or_else(missing)?;

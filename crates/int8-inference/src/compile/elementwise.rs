@@ -12,17 +12,25 @@ use crate::expression::{Binary, Expression, MAX_TERMS, Operand, Term, Unary};
 pub(crate) struct Region<'a> {
     pub(crate) source: &'a str,
     pub(crate) function: Expression,
+    /// Most dimensions of a constant in the function. One with more than the tensor would give the result its own.
+    pub(crate) constant_rank: usize,
 }
 
-/// Reads `tensor` as an elementwise function of the nearest tensor that is not itself the result of an elementwise operator.
+/// Reads `tensor` as an elementwise function of the nearest tensor that is not itself the result of an elementwise operator, or that
+/// `stops` says to go no further from.
 ///
 /// `None` when there is no single such source or the chain is longer than an [`Expression`] holds.
-pub(crate) fn region<'a>(graph: &Graph<'a>, tensor: &'a str) -> Result<Option<Region<'a>>, Error> {
+pub(crate) fn region<'a>(
+    graph: &Graph<'a>,
+    tensor: &'a str,
+    stops: impl Fn(&str) -> bool,
+) -> Result<Option<Region<'a>>, Error> {
     // Depth-first with an explicit stack: a tensor is emitted once all its operands are.
     let mut function = Expression::default();
     let mut done: HashMap<&str, Operand> = HashMap::new();
     let mut source: Option<&'a str> = None;
     let mut stack = vec![tensor];
+    let mut constant_rank = 0;
     let mut visits = 0usize;
     while let Some(&current) = stack.last() {
         visits += 1;
@@ -34,13 +42,14 @@ pub(crate) fn region<'a>(graph: &Graph<'a>, tensor: &'a str) -> Result<Option<Re
             continue;
         }
         if let Some(value) = graph.scalar(current) {
+            constant_rank = constant_rank.max(graph.constant_shape(current).map_or(0, |shape| shape.len()));
             done.insert(current, Operand::Constant(value));
             stack.pop();
             continue;
         }
         let operator = match graph.producer(current) {
-            Some((_, node)) => operator(graph, node)?.map(|operator| (node, operator)),
-            None => None,
+            Some((_, node)) if !stops(current) => operator(graph, node)?.map(|operator| (node, operator)),
+            _ => None,
         };
         let Some((node, operator)) = operator else {
             if graph.is_constant(current) || source.is_some_and(|known| known != current) {
@@ -65,7 +74,7 @@ pub(crate) fn region<'a>(graph: &Graph<'a>, tensor: &'a str) -> Result<Option<Re
         done.insert(current, operand);
         stack.pop();
     }
-    Ok(source.map(|source| Region { source, function }))
+    Ok(source.map(|source| Region { source, function, constant_rank }))
 }
 
 enum Operator {

@@ -3,7 +3,7 @@
 use onnx_model::graph::describe;
 use onnx_model::graph::{GraphIndex, reads_of};
 use onnx_model::proto::{GraphProto, NodeProto};
-use onnx_model::{Model, Tensor};
+use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
 
 use crate::Error;
 use crate::quantization::QuantParams;
@@ -23,6 +23,8 @@ pub(crate) struct Graph<'a> {
     pub(crate) proto: &'a GraphProto,
     pub(crate) index: GraphIndex<'a>,
     pub(crate) opset: i64,
+    /// The batch size that the file fixes, and the input it fixes it for.
+    pub(crate) fixed_batch: Option<(usize, &'a str)>,
 }
 
 /// A DequantizeLinear node as the patterns see it.
@@ -34,13 +36,20 @@ pub(crate) struct Dequantize<'a> {
 impl<'a> Graph<'a> {
     pub(crate) fn new(model: &'a Model) -> Result<Self, Error> {
         let proto = model.graph();
-        Ok(Self {
+        let mut graph = Self {
             #[cfg(feature = "float")]
             model,
             proto,
             index: GraphIndex::new(proto)?,
             opset: model.opset(),
-        })
+            fixed_batch: None,
+        };
+        let fixed_batch = graph.inputs().find_map(|(name, input)| match input.shape?.first()? {
+            Dim::Fixed(batch) if *batch > 0 => Some((*batch, name)),
+            _ => None,
+        });
+        graph.fixed_batch = fixed_batch;
+        Ok(graph)
     }
 
     /// Names of the tensors a node reads, subgraphs included.
@@ -64,6 +73,15 @@ impl<'a> Graph<'a> {
             Some(proto) => proto.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect(),
             None => self.constant(tensor).map(|tensor| tensor.shape),
         }
+    }
+
+    /// Shape of a constant f32 tensor.
+    pub(crate) fn float_shape(&self, tensor: &str) -> Option<Vec<usize>> {
+        let float = match self.index.initializer(tensor) {
+            Some(proto) => proto.data_type() == i32::from(DataType::Float),
+            None => self.constant(tensor)?.data.data_type() == DataType::Float,
+        };
+        if float { self.constant_shape(tensor) } else { None }
     }
 
     /// The value of a constant tensor; `None` when the tensor is computed or its type has no plain values.
@@ -114,5 +132,17 @@ impl<'a> Graph<'a> {
         };
         let Some(input) = node.input.first().filter(|input| !self.is_constant(input)) else { return Ok(None) };
         Ok(self.quant_params(node)?.map(|params| Dequantize { input, params }))
+    }
+
+    /// The DequantizeLinear node that makes `tensor` from a constant.
+    pub(crate) fn constant_dequantize(&self, tensor: &str) -> Option<&'a NodeProto> {
+        let (_, node) = self.producer(tensor).filter(|(_, node)| op(node) == "DequantizeLinear")?;
+        self.is_constant(node.input.first()?).then_some(node)
+    }
+
+    /// What the file declares of the model's inputs.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&'a str, ValueInfo)> {
+        let inputs = self.proto.input.iter().filter(|input| self.index.initializer(input.name()).is_none());
+        inputs.map(|input| (input.name(), ValueInfo::from(input)))
     }
 }

@@ -3,6 +3,7 @@
 use onnx_model::proto::NodeProto;
 
 use super::dense::DensePattern;
+use super::dense_float::DenseFloatPattern;
 use crate::expression::Expression;
 use crate::quantization::QuantParams;
 
@@ -21,6 +22,8 @@ pub(crate) enum ItemKind<'a> {
     Dequantize(QuantParams),
     /// u8 x s8 product with everything fused behind it.
     Dense(DensePattern<'a>),
+    /// f32 product with everything fused behind it.
+    DenseFloat(DenseFloatPattern<'a>),
     /// u8 -> u8 through a table of an elementwise function.
     Lookup { function: Expression, from: QuantParams, params: QuantParams },
     /// Sum of two quantized tensors, clamped to an interval of real numbers.

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use kernels::Kernel;
+use onnx_model::Model;
 use onnx_model::graph::describe;
-use onnx_model::{Dim, Model};
 
 use super::buffers::{self, Virtual};
 use super::dense::{DenseOutput, DensePattern};
+use super::dense_float::DenseFloatPattern;
 use super::graph::Graph;
 use super::item::{Item, ItemKind};
 use super::shape;
@@ -35,8 +36,8 @@ pub(crate) struct Demand<'a> {
     native: HashSet<&'a str>,
     /// How often items and results of the plan read each tensor.
     reads: HashMap<&'a str, usize>,
-    /// Whether the engine executes anything at all.
-    any_native: bool,
+    /// Whether the engine reads what the float runtime makes.
+    imports: bool,
 }
 
 impl<'a> Demand<'a> {
@@ -45,9 +46,11 @@ impl<'a> Demand<'a> {
         for name in items.iter().flat_map(|item| item.inputs.iter()).chain(wanted) {
             *reads.entry(*name).or_insert(0) += 1;
         }
-        let native =
+        let native: HashSet<&'a str> =
             items.iter().filter(|item| item.is_native()).flat_map(|item| item.inputs.iter().copied()).collect();
-        Self { native, reads, any_native: items.iter().any(Item::is_native) }
+        let mut foreign = items.iter().filter(|item| !item.is_native()).flat_map(|item| &item.outputs);
+        let imports = foreign.any(|name| native.contains(name));
+        Self { native, reads, imports }
     }
 }
 
@@ -69,21 +72,18 @@ impl<'g, 'a> Lowering<'g, 'a> {
         kernel: &'g dyn Kernel,
         demand: Demand<'a>,
     ) -> Result<Self, Error> {
-        let infos = model.inputs();
-        let fixed_batch = infos.iter().find_map(|input| match input.shape.as_deref()?.first()? {
-            Dim::Fixed(batch) if *batch > 0 => Some((*batch, &input.name)),
-            _ => None,
-        });
+        let fixed_batch = graph.fixed_batch;
         if let Some((batch, input)) = fixed_batch.filter(|(batch, _)| *batch > MAX_FIXED_BATCH) {
             return Err(Error::Shape {
-                tensor: input.clone(),
+                tensor: input.to_owned(),
                 reason: format!(
                     "its batch is fixed at {batch}, more than {MAX_FIXED_BATCH}; export it with a free batch"
                 ),
             });
         }
         let fixed_batch = fixed_batch.map(|(batch, _)| batch);
-        let inputs: Vec<PlanInput> = infos
+        let inputs: Vec<PlanInput> = model
+            .inputs()
             .into_iter()
             .map(|input| PlanInput {
                 sample: input.shape.as_deref().and_then(shape::fixed_sample),
@@ -112,6 +112,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 dynamic_slots: 0,
                 fixed_batch,
                 macs_per_sample: 0,
+                float_macs_per_sample: 0,
             },
             sizes: Virtual { floats: Vec::new(), bytes: Vec::new() },
             values,
@@ -194,6 +195,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 self.emit(output, Work::Dequantize { input, params }, sample, None)
             }
             ItemKind::Dense(pattern) => self.dense(first, output, &pattern),
+            ItemKind::DenseFloat(pattern) => self.dense_float(first, output, &pattern),
             ItemKind::Lookup { function, from, params } => {
                 let (input, sample) = self.quantized_operand(first)?;
                 let table = table(&function, from, params);
@@ -211,6 +213,17 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let (place, sample) = self.operand(first)?;
                 let sample = shape::reshaped(self.graph, node, &sample)?;
                 let params = self.value(first)?.params;
+                if params.is_none() {
+                    // Observers are shown the tensor, though nothing is done.
+                    self.plan.steps.push(Step {
+                        names: vec![output.to_owned()],
+                        elements: shape::elements(output, &sample)?,
+                        sample: Some(sample.clone()),
+                        quantized: None,
+                        output: place,
+                        work: Work::View,
+                    });
+                }
                 self.values.insert(output, Value { place, sample: Some(sample), params });
                 Ok(())
             }
@@ -257,6 +270,19 @@ impl<'g, 'a> Lowering<'g, 'a> {
         self.emit(output, Work::Dense { input: place, rows, dense: Box::new(dense) }, sample, params)
     }
 
+    fn dense_float(&mut self, input: &'a str, output: &'a str, pattern: &DenseFloatPattern<'a>) -> Result<(), Error> {
+        let (place, mut sample) = self.operand(input)?;
+        let elements = shape::elements(input, &sample)?;
+        let dense = pattern.load(self.graph, self.kernel)?;
+        if let Some(last) = sample.last_mut() {
+            *last = pattern.n;
+        }
+        let rows = sample[..sample.len().saturating_sub(1)].iter().product();
+        let macs = (elements as u64).saturating_mul(pattern.n as u64);
+        self.plan.float_macs_per_sample = self.plan.float_macs_per_sample.saturating_add(macs);
+        self.emit(output, Work::DenseFloat { input: place, rows, dense: Box::new(dense) }, sample, None)
+    }
+
     /// Makes one float region of the nodes and brings what the engine reads of it into buffers.
     pub(crate) fn float(&mut self, nodes: Vec<Item<'a>>) -> Result<(), Error> {
         let made: HashSet<&str> = nodes.iter().flat_map(|item| item.outputs.iter().copied()).collect();
@@ -289,7 +315,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let first_slot = self.plan.dynamic_slots;
         let region = FloatRegion::compile(self.graph, &indices, inputs, &results, first_slot)?;
         self.plan.dynamic_slots += results.len();
-        if self.demand.any_native {
+        if self.demand.imports {
             let batch = self.plan.fixed_batch.unwrap_or(1);
             self.probes.extend(results.iter().copied().zip(region.probe(batch, &self.plan.inputs, &self.probes)?));
         }
@@ -355,9 +381,8 @@ fn same_shape(tensor: &str, a: &[usize], b: &[usize]) -> Result<(), Error> {
 
 /// The function between two quantizations at each of the 256 inputs.
 fn table(function: &Expression, from: QuantParams, to: QuantParams) -> Box<[u8; 256]> {
-    let mut table = Box::new([0u8; 256]);
-    for q in 0..=255u8 {
-        table[usize::from(q)] = to.quantize(function.eval(from.dequantize(q)));
-    }
-    table
+    let levels: [f32; 256] = std::array::from_fn(|q| from.dequantize(q as u8));
+    let mut values = [0.0; 256];
+    function.map(&levels, &mut values);
+    Box::new(values.map(|value| to.quantize(value)))
 }

@@ -3,10 +3,12 @@
 mod buffers;
 mod decide;
 pub(crate) mod dense;
+pub(crate) mod dense_float;
 mod elementwise;
 pub(crate) mod graph;
 mod item;
 mod lower;
+mod product;
 mod schedule;
 mod shape;
 
@@ -41,7 +43,7 @@ impl<'a> FusionHints<'a> {
     ///
     /// When a node on the way has an attribute of the wrong type.
     pub fn elementwise_source(&self, tensor: &'a str) -> Result<Option<&'a str>, Error> {
-        Ok(elementwise::region(&self.0, tensor)?
+        Ok(elementwise::region(&self.0, tensor, |_| false)?
             .filter(|region| !region.function.is_identity())
             .map(|region| region.source))
     }

@@ -64,8 +64,11 @@ pub(crate) fn reshaped(graph: &Graph<'_>, node: &NodeProto, sample: &[usize]) ->
     {
         shape[axis] = total / known;
     }
-    // With the sample's size kept, whatever stands in front (0, -1 or the exported batch size) can only be the batch.
-    if elements(&describe(), &shape)? != total || (*batch == -1 && free.is_some()) {
+    // With the sample's size kept, 0 or -1 in front can only be the batch. So can a number, unless a free dimension behind it takes in
+    // the whole batch: then it has to be the batch size the model was exported with.
+    let exported = graph.fixed_batch.and_then(|(batch, _)| i64::try_from(batch).ok());
+    let absorbs = free.is_some() && *batch != 0 && Some(*batch) != exported;
+    if elements(&describe(), &shape)? != total || absorbs {
         return Err(reject(format!("it reshapes samples of {sample:?} to {target:?}, across the batch")));
     }
     Ok(shape)

@@ -44,7 +44,8 @@ mod tests {
             let value = |name: &str| ValueInfo {
                 name: name.to_owned(),
                 element_type: DataType::Float,
-                shape: Some(vec![Dim::Symbolic("batch".to_owned()), Dim::Fixed(5)]),
+                // Of unknown size, so that the float runtime gets it.
+                shape: Some(vec![Dim::Symbolic("batch".to_owned()), Dim::Unknown]),
             };
             let graph = GraphProto {
                 input: vec![(&value("x")).into()],
@@ -53,6 +54,7 @@ mod tests {
                 ..GraphProto::default()
             };
             let session = Session::new(&Model::new(graph, 21), &SessionOptions::default()).unwrap();
+            assert!(session.steps()[0].work.contains("float runtime"), "{:?}", session.steps());
             let x = ArrayD::from_shape_vec(vec![1, 5], vec![-100.0, -1.0, -0.0, 0.25, 100.0]).unwrap();
             let y = session.run(&x.view()).unwrap();
             for (&x, &y) in x.iter().zip(&y) {

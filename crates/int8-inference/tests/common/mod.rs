@@ -1,4 +1,4 @@
-//! Small QDQ models, and a naive way to run them.
+//! Small models, and a naive way to run quantized ones.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -7,7 +7,7 @@ use onnx_model::proto::{GraphProto, NodeProto, TensorProto};
 use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
 
 /// A graph under construction: every method appends nodes and returns the name of the tensor they make.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Builder {
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
@@ -108,11 +108,12 @@ impl Builder {
     /// The model with the input `x` of `sample` shape and the given outputs.
     pub(crate) fn model(self, sample: &[usize], outputs: &[&str]) -> Model {
         let dims = sample.iter().map(|&size| Dim::Fixed(size));
-        let x = ValueInfo {
-            name: "x".to_owned(),
-            element_type: DataType::Float,
-            shape: Some(std::iter::once(Dim::Symbolic("n".to_owned())).chain(dims).collect()),
-        };
+        self.model_of(std::iter::once(Dim::Symbolic("n".to_owned())).chain(dims).collect(), outputs)
+    }
+
+    /// The model with the input `x` of the declared shape and the given outputs.
+    pub(crate) fn model_of(self, shape: Vec<Dim>, outputs: &[&str]) -> Model {
+        let x = ValueInfo { name: "x".to_owned(), element_type: DataType::Float, shape: Some(shape) };
         let output = |name: &&str| ValueInfo { name: (*name).to_owned(), element_type: DataType::Float, shape: None };
         let graph = GraphProto {
             name: Some("test".to_owned()),
