@@ -5,6 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, Slice};
 
 use crate::Problem;
+use crate::bytes::Bytes;
 use crate::element::{Element, Extent};
 use crate::numbers::{CHUNK, Numbers, Rows, check_extent, check_memory, read_problem, read_rows, reserve};
 
@@ -73,7 +74,7 @@ impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl ArrayReader {
     /// The array whose elements `reader` yields next.
-    pub(crate) fn sequential(header: &Header, reader: Box<dyn Read + Send>, extent: Extent) -> Result<Self, Problem> {
+    pub(crate) fn sequential(header: &Header, reader: Box<dyn Bytes>, extent: Extent) -> Result<Self, Problem> {
         let (shape, count) = (header.sizes()?, header.count()?);
         let mut numbers = Numbers::new(reader, extent, header.element, count)?;
         if !header.is_scattered() {
@@ -111,7 +112,7 @@ impl ArrayReader {
         }
         match &mut self.elements {
             Elements::Rows(numbers) => {
-                let numbers = numbers.next(rows, shape[1..].iter().product())?;
+                let numbers = numbers.next(rows, shape.iter().skip(1).product())?;
                 ArrayD::from_shape_vec(IxDyn(&shape), numbers).map_err(|error| unholdable(&shape, &error))
             }
             Elements::Columns(columns) => column_major(&shape, columns.next(rows)?),

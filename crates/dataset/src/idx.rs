@@ -6,19 +6,20 @@ use std::io::{self, Read};
 
 use crate::Problem;
 use crate::array::{ArrayReader, Header};
+use crate::bytes::Bytes;
 use crate::element::{Element, Extent, Kind};
 use crate::label_reader::LabelReader;
 use crate::numbers::{Numbers, stream_problem};
 
 /// Opens the samples, in the shape the file gives them: `[images, rows, columns]`.
-pub(crate) fn open_samples(mut reader: Box<dyn Read + Send>, extent: Extent) -> Result<ArrayReader, Problem> {
+pub(crate) fn open_samples(mut reader: Box<dyn Bytes>, extent: Extent) -> Result<ArrayReader, Problem> {
     let (header, header_len) = read_header(&mut reader)?;
     ArrayReader::sequential(&header, reader, extent.after(header_len))
 }
 
 /// Opens the labels in the file that `open` opens.
 pub(crate) fn open_labels(
-    open: impl Fn() -> Result<(Box<dyn Read + Send>, Extent), Problem>,
+    open: impl Fn() -> Result<(Box<dyn Bytes>, Extent), Problem>,
 ) -> Result<LabelReader, Problem> {
     LabelReader::new(None, || {
         let (mut reader, extent) = open()?;

@@ -96,6 +96,7 @@
 mod array;
 mod arrays;
 mod batch;
+mod bytes;
 mod class_names;
 mod csv_rows;
 mod csv_table;

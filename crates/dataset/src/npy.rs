@@ -1,11 +1,12 @@
 //! Arrays in the .npy format of NumPy, alone in a file or as an entry of an .npz archive.
 
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 
 use ndarray::ArrayViewD;
 
 use crate::Problem;
 use crate::array::{ArrayReader, Header, ReadSeek};
+use crate::bytes::Bytes;
 use crate::element::Extent;
 use crate::label_reader::LabelReader;
 use crate::npy_header;
@@ -23,7 +24,7 @@ pub(crate) fn open_file(file: impl ReadSeek + 'static, len: u64) -> Result<Array
 }
 
 /// Opens the array of samples that `reader` yields.
-pub(crate) fn open_samples(mut reader: Box<dyn Read + Send>, extent: Extent) -> Result<ArrayReader, Problem> {
+pub(crate) fn open_samples(mut reader: Box<dyn Bytes>, extent: Extent) -> Result<ArrayReader, Problem> {
     let (header, header_len) = npy_header::read(&mut reader)?;
     ArrayReader::sequential(&header, reader, extent.after(header_len))
 }
@@ -31,7 +32,7 @@ pub(crate) fn open_samples(mut reader: Box<dyn Read + Send>, extent: Extent) -> 
 /// Opens the array of labels, `[samples]` or `[samples, 1]`, that `open` opens; `name` is for error texts.
 pub(crate) fn open_labels(
     name: &str,
-    open: impl Fn() -> Result<(Box<dyn Read + Send>, Extent), Problem>,
+    open: impl Fn() -> Result<(Box<dyn Bytes>, Extent), Problem>,
 ) -> Result<LabelReader, Problem> {
     LabelReader::new(Some(name.to_owned()), || {
         let (mut reader, extent) = open()?;

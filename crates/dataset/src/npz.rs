@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::array::ReadSeek;
 use crate::arrays::{Arrays, Place};
+use crate::bytes::{Bytes, OneWay};
 use crate::element::Extent;
 use crate::numbers::stream_problem;
 use crate::options::LabelSource;
@@ -98,7 +99,7 @@ struct Member<R> {
 impl<R: ReadSeek + 'static> Member<R> {
     /// A reader of the decompressed bytes, independent of those of other members, that ends in an error if they are
     /// not the ones stored.
-    fn open(&self) -> (Box<dyn Read + Send>, Extent) {
+    fn open(&self) -> (Box<dyn Bytes>, Extent) {
         let stored = Section { file: Arc::clone(&self.file), position: self.start }.take(self.size);
         let checksum = self.checksum;
         if self.is_deflated {
@@ -111,8 +112,8 @@ impl<R: ReadSeek + 'static> Member<R> {
 }
 
 /// For the samples of a shard, which lie apart and are read one by one.
-fn buffered(reader: impl Read + Send + 'static) -> Box<dyn Read + Send> {
-    Box::new(BufReader::new(reader))
+fn buffered(reader: impl Read + Send + 'static) -> Box<dyn Bytes> {
+    Box::new(OneWay(BufReader::new(reader)))
 }
 
 /// The bytes of a shared file from a position on.

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use crate::bytes::Bytes;
 use crate::element::{Element, Extent, Number};
 use crate::{Problem, Shard};
 
@@ -23,7 +24,7 @@ pub(crate) fn check_memory(samples: usize, values_per_sample: u64) -> Result<(),
 
 /// Numbers read piece by piece from a stream that must end with the last of them.
 pub(crate) struct Numbers {
-    reader: Box<dyn Read + Send>,
+    reader: Box<dyn Bytes>,
     element: Element,
     promised: u64,
     left: u64,
@@ -31,12 +32,7 @@ pub(crate) struct Numbers {
 
 impl Numbers {
     /// The `count` numbers in `reader`, of which `extent` is what follows.
-    pub(crate) fn new(
-        reader: Box<dyn Read + Send>,
-        extent: Extent,
-        element: Element,
-        count: u64,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn new(reader: Box<dyn Bytes>, extent: Extent, element: Element, count: u64) -> Result<Self, Problem> {
         check_extent(extent, element, count)?;
         Ok(Self { reader, element, promised: count, left: count })
     }
@@ -48,7 +44,7 @@ impl Numbers {
         let passed = (rows.span() as u64).saturating_mul(width as u64);
         self.left = self.left.checked_sub(passed).ok_or_else(|| truncated(self.element, self.promised))?;
         reserve(&mut numbers, rows.count * width)?;
-        read_rows(&mut self.reader, self.element, rows, width, &mut numbers)
+        read_rows(self.reader.as_mut(), self.element, rows, width, &mut numbers)
             .map_err(|error| read_problem(error, self.element, self.promised))?;
         if self.left == 0 {
             self.check_end()?;
@@ -127,31 +123,23 @@ impl Rows {
 
 /// Appends the numbers of those of the next `rows`, of `width` numbers each, that are wanted.
 pub(crate) fn read_rows<T: Number>(
-    reader: &mut dyn Read,
+    reader: &mut dyn Bytes,
     element: Element,
     rows: Rows,
     width: usize,
     out: &mut Vec<T>,
 ) -> io::Result<()> {
-    let pass = |reader: &mut dyn Read, rows: usize| pass(reader, rows as u64 * (width * element.size()) as u64);
-    pass(reader, rows.before)?;
+    let bytes = |rows: usize| rows as u64 * (width * element.size()) as u64;
+    reader.pass(bytes(rows.before))?;
     if rows.between == 0 {
         read_into(reader, element, rows.count * width, out)?;
     } else {
         for row in 0..rows.count {
-            pass(reader, if row > 0 { rows.between } else { 0 })?;
+            reader.pass(bytes(if row > 0 { rows.between } else { 0 }))?;
             read_into(reader, element, width, out)?;
         }
     }
-    pass(reader, rows.after)
-}
-
-/// Reads on without keeping anything.
-fn pass(reader: &mut dyn Read, bytes: u64) -> io::Result<()> {
-    if io::copy(&mut reader.take(bytes), &mut io::sink())? < bytes {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(())
+    reader.pass(bytes(rows.after))
 }
 
 /// A multiple of every element size.

@@ -1,13 +1,14 @@
 //! From a path to the samples behind it.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
 use crate::arrays::{Arrays, Place};
+use crate::bytes::{Bytes, OneWay};
 use crate::csv_table::Scanned;
 use crate::directory::{self, Found};
 use crate::element::Extent;
@@ -166,10 +167,10 @@ fn no_such_column(name: &str) -> Problem {
 }
 
 /// The bytes of a file of `len` bytes, decompressed if its name says so.
-fn unpacked(path: &Path, file: File, len: u64) -> (Box<dyn Read + Send>, Extent) {
+fn unpacked(path: &Path, file: File, len: u64) -> (Box<dyn Bytes>, Extent) {
     let reader = BufReader::new(file);
     if format::is_gzip(path) {
-        (Box::new(MultiGzDecoder::new(reader)), Extent::Deflated(len))
+        (Box::new(OneWay(MultiGzDecoder::new(reader))), Extent::Deflated(len))
     } else {
         (Box::new(reader), Extent::Plain(len))
     }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arrays::Arrays;
+use crate::bytes::OneWay;
 use crate::numbers::Rows;
 use crate::testing::{flipped, gzip, in_pieces, lone, whole};
 use crate::{Error, Labels};
@@ -19,12 +20,12 @@ fn file(code: u8, shape: &[u32], data: &[u8]) -> Vec<u8> {
 }
 
 fn plain_source(bytes: &[u8]) -> Result<Arrays, Error> {
-    lone(open_samples(Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))?)
+    lone(open_samples(Box::new(OneWay(Cursor::new(bytes.to_vec()))), Extent::Plain(bytes.len() as u64))?)
 }
 
 fn packed_source(bytes: &[u8]) -> Result<Arrays, Error> {
     let extent = Extent::Deflated(bytes.len() as u64);
-    lone(open_samples(Box::new(MultiGzDecoder::new(Cursor::new(bytes.to_vec()))), extent)?)
+    lone(open_samples(Box::new(OneWay(MultiGzDecoder::new(Cursor::new(bytes.to_vec())))), extent)?)
 }
 
 fn plain(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
@@ -36,7 +37,8 @@ fn packed(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
 }
 
 fn labels(bytes: &[u8]) -> Result<Labels, Problem> {
-    let mut reader = open_labels(|| Ok((Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))))?;
+    let mut reader =
+        open_labels(|| Ok((Box::new(OneWay(Cursor::new(bytes.to_vec()))), Extent::Plain(bytes.len() as u64))))?;
     reader.next(Rows::all(reader.len() as usize))
 }
 

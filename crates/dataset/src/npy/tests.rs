@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arrays::Arrays;
+use crate::bytes::OneWay;
 use crate::numbers::Rows;
 use crate::stream::Source;
 use crate::testing::{flipped, in_pieces, lone, npy, npy_with_header, whole};
@@ -19,7 +20,7 @@ fn file(bytes: &[u8]) -> Result<Arrays, Error> {
 
 /// The array as an entry of an archive, which can only be read on.
 fn entry(bytes: &[u8]) -> Result<Arrays, Error> {
-    lone(open_samples(Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))?)
+    lone(open_samples(Box::new(OneWay(Cursor::new(bytes.to_vec()))), Extent::Plain(bytes.len() as u64))?)
 }
 
 fn samples(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
@@ -36,7 +37,7 @@ fn samples(bytes: &[u8]) -> Result<ArrayD<f32>, Error> {
 
 fn labels(bytes: &[u8]) -> Result<Labels, Problem> {
     let mut reader =
-        open_labels("y", || Ok((Box::new(Cursor::new(bytes.to_vec())), Extent::Plain(bytes.len() as u64))))?;
+        open_labels("y", || Ok((Box::new(OneWay(Cursor::new(bytes.to_vec()))), Extent::Plain(bytes.len() as u64))))?;
     reader.next(Rows::all(reader.len() as usize))
 }
 
@@ -156,7 +157,7 @@ fn impossible_sizes_are_refused_before_anything_is_read_or_reserved() {
         let bytes = npy_with_header(&header, &[]);
         let stored = bytes.len() as u64 + 8;
         let extent = if deflated { Extent::Deflated(stored) } else { Extent::Plain(stored) };
-        let problem = open_samples(Box::new(HeaderOnly(Cursor::new(bytes))), extent).err().unwrap();
+        let problem = open_samples(Box::new(OneWay(HeaderOnly(Cursor::new(bytes)))), extent).err().unwrap();
         assert!(problem.to_string().contains(expected), "{shape}: {problem}");
     }
 }
@@ -184,7 +185,8 @@ fn more_than_memory_may_hold_is_read_in_pieces_only() {
     }
     let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (1073741824, 4)}";
     let bytes = npy_with_header(header, &[]);
-    let problem = open_samples(Box::new(HeaderOnly(Cursor::new(bytes))), Extent::Deflated(1 << 30)).err().unwrap();
+    let problem =
+        open_samples(Box::new(OneWay(HeaderOnly(Cursor::new(bytes)))), Extent::Deflated(1 << 30)).err().unwrap();
     assert!(problem.to_string().contains("numpy.ascontiguousarray"), "{problem}");
 }
 
