@@ -99,7 +99,7 @@ impl ImageOptions {
     }
 
     /// Leaves out up to `count` images that cannot be read; [`crate::Stream::skipped`] tells which. Without this, the
-    /// first of them is an error.
+    /// first of them is an error. Streams that go on where another stopped count together: [`crate::Position`].
     #[must_use]
     pub fn skip_bad(mut self, count: usize) -> Self {
         self.skip_bad = count;
