@@ -1,5 +1,6 @@
 //! What a calibration keeps of each channel of a tensor: count, minimum, maximum and exact sum.
 
+mod lanes;
 mod observer;
 mod stored;
 #[cfg(test)]

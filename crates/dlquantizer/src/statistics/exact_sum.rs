@@ -4,6 +4,9 @@
 //! most 326 bits in that unit, which [`ExactSum`] keeps whole (a "long accumulator": Kulisch, "Computer Arithmetic and
 //! Validity", 2008).
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
@@ -15,8 +18,11 @@ const FRACTION_BITS: i32 = 149;
 /// Bits of a limb; what exceeds them in its i64 is carry for the next.
 const LIMB_BITS: u32 = 32;
 
-/// 352 bits: the sum of 2^48 values and its sign, with room to spare.
-const LIMBS: usize = 11;
+/// Room for numbers below `2^BITS` units and for the four limbs that any addition reaches.
+const LIMBS: usize = 14;
+
+/// A sum of 2^48 values has at most 326 bits.
+const BITS: u32 = 352;
 
 /// The longest text of a sum is `-0x`, 82 digits, `p-149`.
 const TEXT_LIMIT: usize = 90;
@@ -42,7 +48,7 @@ pub(super) struct Accumulator {
 }
 
 impl Accumulator {
-    /// Adds a finite f32, or a finite sum of some: a multiple of `2^-149` below `2^180`.
+    /// Adds a finite f32, or an exact sum of some.
     pub(super) fn add(&mut self, value: f64) {
         let bits = value.to_bits();
         let exponent = (bits >> 52 & 0x7ff) as i32;
@@ -67,13 +73,12 @@ impl Accumulator {
         self.add_integer(value.is_sign_negative(), product, exponent.max(1) - 1);
     }
 
-    /// Adds `±integer · 2^position` units, the integer below 2^96.
+    /// Adds `±integer · 2^position` units, the integer below 2^96 and the position below [`BITS`].
     fn add_integer(&mut self, negative: bool, integer: u128, position: u32) {
-        let mut rest = integer << (position % LIMB_BITS);
-        for limb in self.limbs.iter_mut().skip((position / LIMB_BITS) as usize).take(4) {
-            let piece = i64::from(rest as u32);
+        let shifted = integer << (position % LIMB_BITS);
+        let pieces = [0, 1, 2, 3].map(|at| i64::from((shifted >> (LIMB_BITS * at)) as u32));
+        for (limb, piece) in self.limbs.iter_mut().skip((position / LIMB_BITS) as usize).zip(pieces) {
             *limb += if negative { -piece } else { piece };
-            rest >>= LIMB_BITS;
         }
         self.additions += 1;
         if self.additions == ADDITIONS_UNTIL_CARRY {
@@ -129,7 +134,7 @@ impl ExactSum {
         let mut accumulator = Accumulator::default();
         for (place, digit) in digits.chars().rev().enumerate() {
             let position = u32::try_from(lowest).ok()?.checked_add(4 * place as u32)?;
-            if position + 4 >= LIMB_BITS * LIMBS as u32 {
+            if position + 4 > BITS {
                 return None;
             }
             accumulator.add_integer(negative, u128::from(digit.to_digit(16)?), position);

@@ -1,43 +1,60 @@
 //! The hot loop of a calibration: values in, [`TensorStatistics`] out.
 
 use super::{Bin, TensorStatistics};
+use std::hint::black_box;
 
 /// One bin per upper half of an f32.
 const BINS: usize = 1 << 16;
 
-/// A bin of a block is one word, so that a value costs a single addition in memory: the count above, the sum of lower
-/// halves in the lower 40 bits.
-const LOW_BITS: u32 = 40;
+/// What a value adds to the word of its bin besides its own bits.
+///
+/// The `count` values with the upper half `prefix` make the word `count · unit + low_sum` with
+/// `unit = ONE + (prefix << 16)`; both come back by division, as `low_sum < ONE`.
+const ONE: u64 = 1 << 40;
 
-/// Values in a block: neither part of a word overflows even if all fall into one bin, as
-/// `(2^24 - 1) · (2^16 - 1) < 2^40`.
-pub(super) const BLOCK: usize = (1 << (64 - LOW_BITS)) - 1;
+/// Values in a block. Even if all of them fall into one bin, its word stays below 2^64 (`BLOCK · (2^40 + 2^32) < 2^64`)
+/// and the sum of their lower halves below [`ONE`] (`BLOCK · (2^16 - 1) < 2^40`).
+pub(super) const BLOCK: usize = (1 << 24) - (1 << 16);
 
 /// Values passed over twice while they are in the first-level cache.
 const CHUNK: usize = 2048;
 
-/// Where zeros go in the table of a block, a prefix of NaN for each of [`ZERO_SLOTS`] consecutive values.
+/// Words that the frequent bin of a chunk has for its own, used in turn.
 ///
-/// Half of what a ReLU gives is zero. In one bin, each addition would wait for the one before: 2.1 ns a value instead
-/// of 0.6. They are counted apart, and nothing reads the bins of NaN.
-const ZERO_SLOT: usize = 0xff81;
-const ZERO_SLOTS: usize = 8;
+/// Half of what a ReLU gives is zero, and most of a picture may be background: in one word, each addition would wait for
+/// the one before.
+const TURNS: usize = 8;
+
+/// Values of a chunk that are looked at to find its frequent bin.
+const SAMPLES: usize = 8;
+
+/// The bins that hold zeros: positive values below 2^-133, and negative ones above -2^-133.
+const NEXT_TO_ZERO: [u16; 2] = [0x0000, 0x8000];
 
 /// Collects the [`TensorStatistics`] of one tensor from any number of slices, in fixed memory.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    /// Indexed by the upper half of a value.
-    block: Box<[u64; BINS]>,
+    histogram: Histogram,
     block_len: usize,
     extremes: Extremes,
     /// Everything before the current block.
     total: TensorStatistics,
 }
 
+/// The bins of a block.
+#[derive(Debug, Clone)]
+struct Histogram {
+    /// Indexed by the upper half of a value; behind them the words of the frequent bin.
+    words: Box<[u64; BINS + TURNS]>,
+    /// The upper half of the values whose words are in the turns.
+    frequent: u16,
+    /// Values other than zero in the bins of [`NEXT_TO_ZERO`].
+    tiny: [u64; 2],
+}
+
 /// What is known of the values of a block besides the histogram.
 #[derive(Debug, Clone, Copy)]
 struct Extremes {
-    zeros: u64,
     positive_infs: u64,
     negative_infs: u64,
     /// Of the finite values; `min > max` when there are none. Either may be `-0.0`.
@@ -54,12 +71,12 @@ impl Default for Observer {
 impl Observer {
     /// Bytes one observer may come to occupy, whatever it observes: the table of a block and the bins of all blocks
     /// before. The operating system backs only the pages of occupied bins, and few tensors occupy a tenth of them.
-    pub const STATE_BYTES: usize = size_of::<Self>() + BINS * size_of::<u64>() + BINS * size_of::<Bin>();
+    pub const STATE_BYTES: usize = size_of::<Self>() + (BINS + TURNS) * size_of::<u64>() + BINS * size_of::<Bin>();
 
     /// An observer that has seen nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self { block: empty_block(), block_len: 0, extremes: Extremes::NONE, total: TensorStatistics::default() }
+        Self { histogram: Histogram::new(), block_len: 0, extremes: Extremes::NONE, total: TensorStatistics::default() }
     }
 
     /// Adds values.
@@ -68,13 +85,10 @@ impl Observer {
             let room = BLOCK - self.block_len;
             let (chunk, rest) = values.split_at(values.len().min(room).min(CHUNK));
             self.extremes.include(chunk);
-            count_in_bins(&mut self.block, chunk);
+            self.histogram.include(chunk);
             self.block_len += chunk.len();
             if self.block_len == BLOCK {
-                self.total = self.statistics();
-                self.block = empty_block();
-                self.block_len = 0;
-                self.extremes = Extremes::NONE;
+                *self = Self { total: self.statistics(), ..Self::new() };
             }
             values = rest;
         }
@@ -89,18 +103,9 @@ impl Observer {
     }
 
     fn block_statistics(&self) -> TensorStatistics {
-        let mut bins = Vec::new();
-        let mut finite = 0;
-        for prefix in Bin::prefixes() {
-            let word = self.block[usize::from(prefix)];
-            let zeros = if prefix == 0 { self.extremes.zeros } else { 0 };
-            let count = (word >> LOW_BITS) + zeros;
-            if count > 0 {
-                finite += count;
-                bins.push(Bin { prefix, count, low_sum: word & ((1 << LOW_BITS) - 1) });
-            }
-        }
-        let Extremes { zeros, positive_infs, negative_infs, min, max } = self.extremes;
+        let (bins, zeros) = self.histogram.bins();
+        let finite: u64 = bins.iter().map(|bin| bin.count).sum();
+        let Extremes { positive_infs, negative_infs, min, max } = self.extremes;
         let count = self.block_len as u64;
         TensorStatistics {
             count,
@@ -115,31 +120,133 @@ impl Observer {
     }
 }
 
-/// Adds each value to the word of its bin. Infinities and NaN need no branch: they have bins nobody reads.
-fn count_in_bins(block: &mut [u64; BINS], chunk: &[f32]) {
-    let mut count = |slot: usize, value: f32| {
-        let bits = value.to_bits();
-        let is_zero = bits << 1 == 0;
-        let bin = if is_zero { ZERO_SLOT + slot } else { (bits >> 16) as usize };
-        block[bin % BINS] += 1 << LOW_BITS | u64::from(bits & 0xffff);
-    };
-    let (rows, rest) = chunk.as_chunks::<ZERO_SLOTS>();
-    for row in rows {
-        for (slot, &value) in row.iter().enumerate() {
-            count(slot, value);
+impl Histogram {
+    fn new() -> Self {
+        // From a vector, for an array literal of this size would pass over the stack.
+        let words = vec![0; BINS + TURNS].try_into().expect("the vector has the length of the array");
+        Self { words, frequent: 0, tiny: [0; 2] }
+    }
+
+    /// Adds each value to its bin. Infinities and NaN need no branch: they have bins nobody reads.
+    fn include(&mut self, chunk: &[f32]) {
+        let before = NEXT_TO_ZERO.map(|prefix| self.word(prefix));
+        match frequent_bin(chunk) {
+            None => count_in_bins(&mut self.words, chunk),
+            Some(frequent) => {
+                if frequent != self.frequent {
+                    self.end_turns();
+                    self.frequent = frequent;
+                }
+                count_in_turns(&mut self.words, frequent, chunk);
+            }
+        }
+        for (at, prefix) in NEXT_TO_ZERO.into_iter().enumerate() {
+            // Zeros add nothing to the sum of lower halves, and hardly any other values come here.
+            let added = self.word(prefix) - before[at];
+            if added != 0 && !added.is_multiple_of(unit(prefix)) {
+                let is_tiny = |value: f32| value != 0.0 && value.to_bits() >> 16 == u32::from(prefix);
+                self.tiny[at] += chunk.iter().filter(|&&value| is_tiny(value)).count() as u64;
+            }
         }
     }
-    for (slot, &value) in rest.iter().enumerate() {
-        count(slot, value);
+
+    /// Puts the words of the frequent bin together.
+    fn end_turns(&mut self) {
+        self.words[usize::from(self.frequent)] = self.word(self.frequent);
+        self.words[BINS..].fill(0);
+    }
+
+    fn word(&self, prefix: u16) -> u64 {
+        let turns = if prefix == self.frequent { self.words[BINS..].iter().sum() } else { 0 };
+        self.words[usize::from(prefix)] + turns
+    }
+
+    fn count(&self, prefix: u16) -> u64 {
+        self.word(prefix) / unit(prefix)
+    }
+
+    /// The occupied bins of finite values by ascending value, `-0.0` being in that of `0.0`, and the number of zeros.
+    fn bins(&self) -> (Vec<Bin>, u64) {
+        let [positive, negative] = NEXT_TO_ZERO;
+        let negative_zeros = self.count(negative) - self.tiny[1];
+        let zeros = self.count(positive) - self.tiny[0] + negative_zeros;
+        let bin = |prefix| {
+            let count = match prefix {
+                _ if prefix == positive => zeros + self.tiny[0],
+                _ if prefix == negative => self.tiny[1],
+                _ => self.count(prefix),
+            };
+            (count > 0).then(|| Bin { prefix, count, low_sum: self.word(prefix) % unit(prefix) })
+        };
+        (Bin::prefixes().filter_map(bin).collect(), zeros)
     }
 }
 
+/// See [`ONE`].
+fn unit(prefix: u16) -> u64 {
+    ONE + (u64::from(prefix) << 16)
+}
+
+/// A bin that two of a few values of the chunk are in, and so perhaps many.
+fn frequent_bin(chunk: &[f32]) -> Option<u16> {
+    let step = chunk.len() / SAMPLES;
+    if step == 0 {
+        return None;
+    }
+    let samples: [u16; SAMPLES] = std::array::from_fn(|i| prefix(chunk[i * step]) as u16);
+    let votes = samples.map(|one| samples.map(|other| u16::from(one == other)).into_iter().sum::<u16>());
+    let (most, frequent) = votes.into_iter().zip(samples).max()?;
+    (most > 1).then_some(frequent)
+}
+
+fn count_in_bins(words: &mut [u64; BINS + TURNS], chunk: &[f32]) {
+    let one = hidden_one();
+    let (rows, rest) = chunk.as_chunks::<TURNS>();
+    for &value in rows.as_flattened() {
+        add(&mut words[prefix(value)], value, one);
+    }
+    for &value in rest {
+        add(&mut words[prefix(value)], value, one);
+    }
+}
+
+/// [`count_in_bins`], with the values of the frequent bin in the words of the turns.
+fn count_in_turns(words: &mut [u64; BINS + TURNS], frequent: u16, chunk: &[f32]) {
+    let one = hidden_one();
+    let frequent = usize::from(frequent);
+    let mut count = |turn: usize, value: f32| {
+        let bin = if prefix(value) == frequent { BINS + turn } else { prefix(value) };
+        add(&mut words[bin], value, one);
+    };
+    let (rows, rest) = chunk.as_chunks::<TURNS>();
+    for row in rows {
+        for (turn, &value) in row.iter().enumerate() {
+            count(turn, value);
+        }
+    }
+    for (turn, &value) in rest.iter().enumerate() {
+        count(turn, value);
+    }
+}
+
+/// [`ONE`] as a number the compiler does not know, or else it adds it to the word on its own, one instruction in six.
+fn hidden_one() -> u64 {
+    black_box(ONE)
+}
+
+fn prefix(value: f32) -> usize {
+    (value.to_bits() >> 16) as usize
+}
+
+fn add(word: &mut u64, value: f32, one: u64) {
+    *word = word.wrapping_add(one | u64::from(value.to_bits()));
+}
+
 impl Extremes {
-    const NONE: Self =
-        Self { zeros: 0, positive_infs: 0, negative_infs: 0, min: f32::INFINITY, max: f32::NEG_INFINITY };
+    const NONE: Self = Self { positive_infs: 0, negative_infs: 0, min: f32::INFINITY, max: f32::NEG_INFINITY };
 
     fn include(&mut self, chunk: &[f32]) {
-        let (zeros, mut min, mut max) = look_at(chunk);
+        let (mut min, mut max) = extremes(chunk);
         if min == f32::NEG_INFINITY || max == f32::INFINITY {
             let count = |infinity| chunk.iter().filter(|&&value| value == infinity).count() as u64;
             self.positive_infs += count(f32::INFINITY);
@@ -148,23 +255,20 @@ impl Extremes {
             min = finite().fold(f32::INFINITY, f32::min);
             max = finite().fold(f32::NEG_INFINITY, f32::max);
         }
-        self.zeros += zeros;
         self.min = self.min.min(min);
         self.max = self.max.max(max);
     }
 }
 
-/// The number of zeros and the smallest and largest value, infinities included and NaN left out.
+/// The smallest and largest value, infinities included and NaN left out.
 ///
 /// In independent lanes with a comparison that is false for NaN, which the compiler turns into vector code; a plain fold
 /// it may not reorder.
-fn look_at(chunk: &[f32]) -> (u64, f32, f32) {
+fn extremes(chunk: &[f32]) -> (f32, f32) {
     const LANES: usize = 16;
-    let mut zeros = [0_u32; LANES];
     let mut min = [f32::INFINITY; LANES];
     let mut max = [f32::NEG_INFINITY; LANES];
     let mut look = |lane: usize, value: f32| {
-        zeros[lane] += u32::from(value == 0.0);
         min[lane] = if value < min[lane] { value } else { min[lane] };
         max[lane] = if value > max[lane] { value } else { max[lane] };
     };
@@ -177,14 +281,5 @@ fn look_at(chunk: &[f32]) -> (u64, f32, f32) {
     for (lane, &value) in rest.iter().enumerate() {
         look(lane, value);
     }
-    (
-        zeros.into_iter().map(u64::from).sum(),
-        min.into_iter().fold(f32::INFINITY, f32::min),
-        max.into_iter().fold(f32::NEG_INFINITY, f32::max),
-    )
-}
-
-fn empty_block() -> Box<[u64; BINS]> {
-    // From a vector, for an array literal of this size would pass over the stack.
-    vec![0; BINS].try_into().expect("the vector has BINS elements")
+    (min.into_iter().fold(f32::INFINITY, f32::min), max.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }

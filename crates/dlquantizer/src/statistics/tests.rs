@@ -88,6 +88,30 @@ proptest! {
         }
     }
 
+    /// One observer, so that what is frequent changes under way.
+    #[test]
+    fn runs_of_equal_values_are_counted_one_by_one(runs in prop::collection::vec((value(), 1..3000_usize), 1..8)) {
+        let mut observer = Observer::new();
+        let mut bins: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
+        for &(value, length) in &runs {
+            observer.observe(&vec![value; length]);
+            if value.is_finite() {
+                let bits = (value + 0.0).to_bits();
+                let (count, low_sum) = bins.entry((bits >> 16) as u16).or_default();
+                *count += length as u64;
+                *low_sum += length as u64 * u64::from(bits & 0xffff);
+            }
+        }
+        let statistics = observer.statistics();
+        let found: BTreeMap<u16, (u64, u64)> =
+            statistics.bins.iter().map(|bin| (bin.prefix, (bin.count, bin.low_sum))).collect();
+        prop_assert_eq!(found, bins);
+        let of = |kind: fn(f32) -> bool| runs.iter().filter(|run| kind(run.0)).map(|run| run.1 as u64).sum::<u64>();
+        prop_assert_eq!(statistics.zeros(), of(|value| value == 0.0));
+        prop_assert_eq!(statistics.nans(), of(f32::is_nan));
+        prop_assert_eq!(statistics.positive_infs(), of(|value| value == f32::INFINITY));
+    }
+
     /// Against sums in fixed point with a step of 2^-63, exact for values of 2^-40 and more.
     #[test]
     fn mean_keeps_its_error_bound(values in prop::collection::vec((-40..40_i32, -2.0..2.0_f32), 1..300)) {
@@ -184,24 +208,24 @@ proptest! {
     }
 }
 
-/// Fills several blocks with the word that comes nearest to overflowing its parts.
+/// Fills several blocks with the value that comes nearest to overflowing its word.
 #[test]
 fn blocks_join_without_overflow() {
-    let fullest = f32::from_bits(0x3f80_ffff);
+    let fullest = f32::MIN;
     let mut observer = Observer::new();
     let slice = vec![fullest; 1 << 20];
     let slices = 2 * BLOCK / slice.len() + 1;
     for _ in 0..slices {
         observer.observe(&slice);
     }
-    observer.observe(&[-0.0, f32::NAN, f32::INFINITY, -1.0]);
+    observer.observe(&[-0.0, f32::NAN, f32::INFINITY, 1.0]);
     let statistics = observer.statistics();
     let values = (slices * slice.len()) as u64;
     assert_eq!(statistics.count(), values + 4);
     assert_eq!((statistics.zeros(), statistics.nans(), statistics.infs()), (1, 1, 1));
-    assert_eq!((statistics.min(), statistics.max()), (Some(-1.0), Some(fullest)));
-    let top = statistics.bins().next_back().unwrap();
-    assert_eq!((top.count, top.mean), (values, f64::from(fullest)));
+    assert_eq!((statistics.min(), statistics.max()), (Some(fullest), Some(1.0)));
+    let bottom = statistics.bins().next().unwrap();
+    assert_eq!((bottom.count, bottom.mean), (values, f64::from(fullest)));
 }
 
 #[test]

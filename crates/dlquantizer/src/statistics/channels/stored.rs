@@ -27,7 +27,7 @@ pub(super) enum Inconsistent {
     #[error("channel {channel}: no {count} values have these min and max")]
     Extremes { channel: usize, count: u64 },
     #[error("channel {channel}: no {count} values between min and max have the sum {sum}")]
-    Sum { channel: usize, count: u64, sum: ExactSum },
+    Sum { channel: usize, count: u64, sum: Box<ExactSum> },
 }
 
 impl From<ChannelStatistics> for StoredChannels {
@@ -85,10 +85,10 @@ fn checked(
         let (least, largest) =
             (sum_of([(min, others.max(1)), (max, others.min(1))]), sum_of([(min, 1), (max, others)]));
         if sum < least || largest < sum {
-            return Err(Inconsistent::Sum { channel, count, sum });
+            return Err(Inconsistent::Sum { channel, count, sum: Box::new(sum) });
         }
     } else if sum != ExactSum::default() {
-        return Err(Inconsistent::Sum { channel, count, sum });
+        return Err(Inconsistent::Sum { channel, count, sum: Box::new(sum) });
     }
     Ok(Channel { count, extremes, sum })
 }
