@@ -298,6 +298,32 @@ fn taps_are_all_shown_and_change_no_bit() {
 }
 
 #[test]
+fn several_threads_observe_one_session_at_once() {
+    let (model, tensors) = network();
+    let taps = tensors.clone();
+    let session =
+        Session::new(&model, &SessionOptions { taps, threads: Some(1), ..SessionOptions::default() }).unwrap();
+    let x = ArrayD::from_shape_vec(vec![64, 15, 20], images(64)).unwrap();
+    let observe = || {
+        let mut seen = Vec::new();
+        let mut see = |observed: int8_inference::Observed<'_>| {
+            if let ObservedValues::F32(values) = observed.values {
+                seen.push((observed.tensor.to_owned(), bits(values)));
+            }
+        };
+        session.observe(&[("x", x.view())], &mut see).unwrap();
+        seen
+    };
+    let expected = observe();
+    assert_eq!(expected.len(), tensors.len());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..5).for_each(|_| assert_eq!(observe(), expected)));
+        }
+    });
+}
+
+#[test]
 fn what_is_read_twice_is_computed_once() {
     let layer = || {
         let mut b = Builder::default();
