@@ -3,17 +3,21 @@
 #[cfg(test)]
 mod tests;
 
+use crate::collected::Activation;
+use crate::coverage::Coverage;
 use crate::error::Error;
 use crate::read_file::read_file;
-use crate::statistics::{StoredStatistics, TensorStatistics};
+use crate::sketch::Sketch;
+use crate::statistics::{ChannelStatistics, StoredStatistics, TensorStatistics};
+use crate::texture::Texture;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// The version of the calibration file that is written, and the only one that is read.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
-/// The largest calibration file that is read; the worst tensor takes less than 4 MiB, a usual one 50 KiB.
+/// The largest calibration file that is read; the worst tensor takes less than 8 MiB, a usual one 100 KiB.
 const SIZE_LIMIT: u64 = 1 << 30;
 
 /// The statistics of all weights, biases and activations of one model over some samples.
@@ -26,12 +30,16 @@ pub struct Calibration {
     tool_version: String,
     model_digest: String,
     samples: u64,
+    /// None when all of the data was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<Coverage>,
+    sketch: Sketch,
     tensors: Vec<TensorRecord>,
 }
 
 /// The statistics of one tensor and what it is in the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "StoredRecord")]
+#[serde(into = "StoredRecord", try_from = "StoredRecord")]
 pub struct TensorRecord {
     /// The tensor's name in the ONNX graph.
     pub name: String,
@@ -43,6 +51,12 @@ pub struct TensorRecord {
     pub kind: TensorKind,
     /// Its values.
     pub statistics: TensorStatistics,
+    /// Of an activation, its values on two random halves of the samples, told apart by the hash of a sample.
+    pub halves: Option<[TensorStatistics; 2]>,
+    /// Its values by channel, where it is a weight, a bias or the output of a dense layer or convolution.
+    pub channels: Option<ChannelStatistics>,
+    /// How alike neighbouring values are, where it is an input of the model.
+    pub texture: Option<Texture>,
 }
 
 /// What a tensor is to its layer.
@@ -65,6 +79,8 @@ struct StoredCalibration {
     tool_version: String,
     model_digest: String,
     samples: u64,
+    shards: Option<Coverage>,
+    sketch: Sketch,
     tensors: Vec<TensorRecord>,
 }
 
@@ -72,55 +88,86 @@ impl TryFrom<StoredCalibration> for Calibration {
     type Error = String;
 
     fn try_from(stored: StoredCalibration) -> Result<Self, String> {
-        let StoredCalibration { format_version, tool_version, model_digest, samples, tensors } = stored;
+        let StoredCalibration { format_version, tool_version, model_digest, samples, shards, sketch, tensors } = stored;
         if format_version != FORMAT_VERSION {
             return Err(format!("format version {format_version} is not {FORMAT_VERSION}"));
         }
-        let calibration = Self { format_version, tool_version, model_digest, samples, tensors };
+        let calibration = Self { format_version, tool_version, model_digest, samples, shards, sketch, tensors };
         calibration.check().map_err(|error| error.to_string())?;
         Ok(calibration)
     }
 }
 
-/// A [`TensorRecord`] as read, so that an inconsistency is reported with the tensor's name.
-#[derive(Deserialize)]
+/// The stored form of a [`TensorRecord`], so that an inconsistency is reported with the tensor's name.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredRecord {
     name: String,
     layer: String,
     network_layer: String,
     kind: TensorKind,
-    statistics: StoredStatistics,
+    /// The values of a constant, or of both halves of an activation's.
+    statistics: Vec<StoredStatistics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<ChannelStatistics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    texture: Option<Texture>,
+}
+
+impl From<TensorRecord> for StoredRecord {
+    fn from(record: TensorRecord) -> Self {
+        let TensorRecord { name, layer, network_layer, kind, statistics, halves, channels, texture } = record;
+        let parts = halves.map_or_else(|| vec![statistics], Vec::from);
+        let statistics = parts.into_iter().map(Into::into).collect();
+        Self { name, layer, network_layer, kind, statistics, channels, texture }
+    }
 }
 
 impl TryFrom<StoredRecord> for TensorRecord {
     type Error = String;
 
     fn try_from(stored: StoredRecord) -> Result<Self, String> {
-        let statistics =
-            stored.statistics.try_into().map_err(|error| format!("tensor \"{}\": {error}", stored.name))?;
-        Ok(Self {
-            name: stored.name,
-            layer: stored.layer,
-            network_layer: stored.network_layer,
-            kind: stored.kind,
-            statistics,
-        })
+        let StoredRecord { name, layer, network_layer, kind, statistics, channels, texture } = stored;
+        let in_tensor = |error: String| format!("tensor \"{name}\": {error}");
+        let parts: Result<Vec<TensorStatistics>, _> = statistics.into_iter().map(TryInto::try_into).collect();
+        let parts = parts.map_err(|error| in_tensor(error.to_string()))?;
+        let (statistics, halves) = match (kind, <[TensorStatistics; 2]>::try_from(parts)) {
+            (TensorKind::Activation, Ok(halves)) => {
+                let both = Activation { halves, channels: None, texture: None };
+                (both.statistics().map_err(in_tensor)?, Some(both.halves))
+            }
+            (TensorKind::Weight | TensorKind::Bias, Err(mut parts)) if parts.len() == 1 => (parts.remove(0), None),
+            _ => return Err(in_tensor("an activation has the statistics of two halves, a constant of one".to_owned())),
+        };
+        let values =
+            |channels: &ChannelStatistics| -> u64 { (0..channels.len()).map(|channel| channels.count(channel)).sum() };
+        if channels.as_ref().is_some_and(|channels| statistics.finite_count() != values(channels)) {
+            return Err(in_tensor("its channels do not have as many values as it has".to_owned()));
+        }
+        Ok(Self { name, layer, network_layer, kind, statistics, halves, channels, texture })
     }
 }
 
 impl Calibration {
-    /// A calibration of the model with this BLAKE3 digest (hexadecimal) over so many samples.
+    /// A calibration of the model with this BLAKE3 digest (hexadecimal) over so many samples, those of `sketch` among them.
     ///
     /// # Errors
     ///
     /// [`Error::NoSamples`], [`Error::DuplicateTensor`], or [`Error::NothingFinite`] naming the tensor.
-    pub fn new(model_digest: String, samples: u64, tensors: Vec<TensorRecord>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        model_digest: String,
+        samples: u64,
+        shards: Option<Coverage>,
+        sketch: Sketch,
+        tensors: Vec<TensorRecord>,
+    ) -> Result<Self, Error> {
         let calibration = Self {
             format_version: FORMAT_VERSION,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             model_digest,
             samples,
+            shards,
+            sketch,
             tensors,
         };
         calibration.check()?;
@@ -200,14 +247,16 @@ impl Calibration {
         blake3::hash(&self.to_bytes()).to_hex().to_string()
     }
 
-    /// The calibration over the samples of both; the order does not matter.
+    /// The calibration over the samples of both; the order does not matter, and all shards of a data set together give the bytes of a
+    /// calibration over the whole.
     ///
     /// Activations are added. Weights and biases are the same in both, so they stay.
     ///
     /// # Errors
     ///
     /// [`Error::OtherModel`] when the models differ, [`Error::Merge`] when the versions of the tool or the tensors
-    /// do or more than 2^48 values of a tensor come together.
+    /// do, when both saw the same shard or the very same samples, when one is a shard and the other is not, or when more than 2^48 values
+    /// of a tensor come together.
     pub fn merge(mut self, other: &Self) -> Result<Self, Error> {
         self.check_model(&other.model_digest)?;
         if self.tool_version != other.tool_version {
@@ -221,13 +270,20 @@ impl Calibration {
         if !same_tensors {
             return Err(Error::Merge("they are not of the same tensors in the same order".to_owned()));
         }
-        for (ours, theirs) in self.tensors.iter_mut().zip(&other.tensors) {
-            if ours.kind == TensorKind::Activation {
-                ours.statistics
-                    .merge(&theirs.statistics)
-                    .map_err(|error| Error::Merge(format!("tensor \"{}\": {error}", ours.name)))?;
+        self.shards = match (&self.shards, &other.shards) {
+            (Some(ours), Some(theirs)) => ours.merge(theirs).map_err(Error::Merge)?,
+            (None, None) if self.samples == other.samples && self.sketch == other.sketch => {
+                return Err(Error::Merge(format!("both have seen the same {} samples", self.samples)));
             }
+            (None, None) => None,
+            (Some(shards), None) | (None, Some(shards)) => {
+                return Err(Error::Merge(format!("one has seen {shards}, the other a whole data set")));
+            }
+        };
+        for (ours, theirs) in self.tensors.iter_mut().zip(&other.tensors) {
+            ours.merge(theirs).map_err(|error| Error::Merge(format!("tensor \"{}\": {error}", ours.name)))?;
         }
+        self.sketch.merge(&other.sketch);
         self.samples =
             self.samples.checked_add(other.samples).ok_or_else(|| Error::Merge("more than 2^64 samples".to_owned()))?;
         Ok(self)
@@ -263,6 +319,18 @@ impl Calibration {
         self.samples
     }
 
+    /// The shards of the data that were seen; `None` when all of it was.
+    #[must_use]
+    pub fn shards(&self) -> Option<&Coverage> {
+        self.shards.as_ref()
+    }
+
+    /// Which samples were seen, as far as that is kept.
+    #[must_use]
+    pub fn sketch(&self) -> &Sketch {
+        &self.sketch
+    }
+
     /// All tensors, in the order the calibration was made with.
     #[must_use]
     pub fn tensors(&self) -> &[TensorRecord] {
@@ -284,6 +352,16 @@ impl TensorRecord {
             && self.network_layer == other.network_layer
             && self.kind == other.kind
             && (self.kind == TensorKind::Activation || self.statistics == other.statistics)
+    }
+
+    /// Adds the values of the same activation on other samples; a constant stays as it is.
+    fn merge(&mut self, other: &Self) -> Result<(), String> {
+        let (Some(halves), Some(others)) = (self.halves.take(), other.halves.clone()) else { return Ok(()) };
+        let mut both = Activation { halves, channels: self.channels.take(), texture: self.texture };
+        both.merge(&Activation { halves: others, channels: other.channels.clone(), texture: other.texture })?;
+        self.statistics = both.statistics()?;
+        (self.halves, self.channels, self.texture) = (Some(both.halves), both.channels, both.texture);
+        Ok(())
     }
 }
 

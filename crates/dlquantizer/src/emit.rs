@@ -19,6 +19,8 @@ pub const RECIPE_KEY: &str = "quantize.recipe";
 pub const VERSION_KEY: &str = "quantize.version";
 /// Metadata key of the BLAKE3 digest of the calibration.
 pub const CALIBRATION_KEY: &str = "quantize.calibration";
+/// Metadata key of hashes of some of the samples that calibrated, so that nobody validates on them by mistake.
+pub const CALIBRATION_SAMPLES_KEY: &str = "quantize.calibration_samples";
 /// Metadata key of the BLAKE3 digest of the prepared float graph.
 pub const MODEL_KEY: &str = "quantize.float_model";
 
@@ -74,6 +76,7 @@ impl Recipe {
             (RECIPE_KEY, self.to_toml()),
             (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),
             (CALIBRATION_KEY, calibration.digest()),
+            (CALIBRATION_SAMPLES_KEY, calibration.sketch().to_metadata()),
             (MODEL_KEY, model.digest().to_owned()),
         ] {
             emitted.set_metadata(key, &value);

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::CALIBRATION_SAMPLES_KEY;
+
 /// Why a stage of the quantization refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -120,17 +122,52 @@ pub enum Error {
         /// What it holds.
         value: String,
     },
-    /// Samples of one input differ in shape.
+    /// A later sample has a shape that the model does not take.
     #[error(
-        "input \"{input}\": the first samples have the shape {first:?}, a later one {other:?}; calibrate on samples of one shape"
+        "input \"{input}\": sample {sample} (counted from 0) has the shape {shape:?}, those before it {before:?}, and this one does not run: \
+         {error}; give samples of one shape"
     )]
     SampleShape {
         /// The input.
         input: String,
-        /// Shape of the first sample.
-        first: Vec<usize>,
-        /// Another shape that came later.
-        other: Vec<usize>,
+        /// The sample.
+        sample: u64,
+        /// Shape of the samples before.
+        before: Vec<usize>,
+        /// Its own shape.
+        shape: Vec<usize>,
+        /// Why the model refuses it.
+        error: Box<Error>,
+    },
+    /// A model that runs in one batch size only got fewer samples than a batch, and a tensor does not show which values are theirs.
+    #[error(
+        "tensor \"{tensor}\" mixes the samples of a batch, and the model takes batches of exactly {batch}, of which the last one has {samples}; \
+         give a multiple of {batch} samples"
+    )]
+    PartialBatch {
+        /// The tensor.
+        tensor: String,
+        /// Samples of the last batch.
+        samples: usize,
+        /// Samples that the model takes.
+        batch: usize,
+    },
+    /// A file is not a checkpoint, or a damaged one.
+    #[error("{file}: not a valid checkpoint: {reason}; remove it to calibrate from the start")]
+    InvalidCheckpoint {
+        /// The file.
+        file: String,
+        /// What is wrong, with line and column or the tensor.
+        reason: String,
+    },
+    /// A checkpoint was made in another run.
+    #[error("{0}; repeat the command that was interrupted, or remove the checkpoint to calibrate from the start")]
+    OtherRun(String),
+    /// The hashes of calibration samples in a model's metadata cannot be read.
+    #[error("the model's metadata entry \"{CALIBRATION_SAMPLES_KEY}\" is not a list of hashes: {value:?}")]
+    CalibrationSamples {
+        /// What it holds, or its beginning.
+        value: String,
     },
     /// There is no layer to quantize.
     #[error(

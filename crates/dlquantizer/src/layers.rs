@@ -89,14 +89,10 @@ fn layer_at(
                 Some(name) => bias = Some(name),
                 None => break,
             },
-            "Relu" => kind.push_str("+relu"),
-            "Clip"
-                if reads_first(next, output)
-                    && next.input[1..].iter().all(|name| name.is_empty() || is_constant(graph, index, name)) =>
-            {
-                kind.push_str("+clip");
-            }
-            _ => break,
+            _ => match fused_activation(graph, index, next, output) {
+                Some(activation) => kind.push_str(activation),
+                None => break,
+            },
         }
         network.push(node_name(next));
         tensors.push(made.to_owned());
@@ -117,6 +113,23 @@ fn layer_at(
     }))
 }
 
+/// What a node that reads `tensor` adds to the kind of the layer before it, if it only cuts off values.
+pub(crate) fn fused_activation(
+    graph: &GraphProto,
+    index: &GraphIndex<'_>,
+    node: &NodeProto,
+    tensor: &str,
+) -> Option<&'static str> {
+    match operator(node) {
+        "Relu" => Some("+relu"),
+        "Clip" => {
+            let mut bounds = node.input[1..].iter().filter(|name| !name.is_empty());
+            (reads_first(node, tensor) && bounds.all(|name| is_constant(graph, index, name))).then_some("+clip")
+        }
+        _ => None,
+    }
+}
+
 /// The operand of an Add beside `product` if it is a constant with one element for each of `n` outputs.
 pub(crate) fn bias_operand<'a>(
     index: &GraphIndex<'_>,
@@ -133,12 +146,16 @@ pub(crate) fn bias_operand<'a>(
 }
 
 /// Whether the tensor is a float constant with one element for each of `n` outputs, so that a Gemm broadcasts it too.
-fn is_bias(index: &GraphIndex<'_>, name: &str, n: usize) -> Result<bool, Error> {
+pub(crate) fn is_bias(index: &GraphIndex<'_>, name: &str, n: usize) -> Result<bool, Error> {
     Ok(float_shape(index, name)?.is_some_and(|shape| shape == [n] || shape == [1, n]))
 }
 
 /// The node that alone reads `tensor` and what it alone makes, if the tensor is no output of the graph.
-fn only_reader<'a>(graph: &'a GraphProto, index: &GraphIndex<'_>, tensor: &str) -> Option<(&'a NodeProto, &'a str)> {
+pub(crate) fn only_reader<'a>(
+    graph: &'a GraphProto,
+    index: &GraphIndex<'_>,
+    tensor: &str,
+) -> Option<(&'a NodeProto, &'a str)> {
     match index.consumers(tensor) {
         [reader] if !index.is_graph_output(tensor) => {
             let node = &graph.node[*reader];

@@ -32,31 +32,45 @@ mod adapt;
 mod calibration;
 mod calibration_tensors;
 mod calibrator;
+mod check;
+mod checkpoint;
+mod collected;
 mod constants;
+mod convolutions;
+mod coverage;
 mod emit;
 mod error;
 mod float_model;
 mod layers;
 mod node;
+mod overlap;
 mod prepare;
 mod range;
 mod read_file;
 mod recipe;
 mod shapes;
+mod sketch;
 mod statistics;
+mod texture;
 mod validate;
 
 pub use adapt::{INPUT_MEAN_KEY, INPUT_STD_KEY, adapt};
 pub use calibration::{Calibration, FORMAT_VERSION, TensorKind, TensorRecord};
 pub use calibrator::Calibrator;
-pub use emit::{CALIBRATION_KEY, EmittedLayer, Int8Model, MODEL_KEY, RECIPE_KEY, VERSION_KEY};
+pub use check::{Check, Finding, Novelty, Stability};
+pub use checkpoint::Checkpoint;
+pub use coverage::Coverage;
+pub use emit::{CALIBRATION_KEY, CALIBRATION_SAMPLES_KEY, EmittedLayer, Int8Model, MODEL_KEY, RECIPE_KEY, VERSION_KEY};
 pub use error::Error;
 pub use float_model::FloatModel;
 pub use layers::Layer;
+pub use overlap::Overlap;
 pub use range::{MIN_SCALE, Percentile, QuantParams, QuantType, Range, RangeMethod, Scheme};
 pub use recipe::{ActivationType, Granularity, LayerChoice, LayerRecipe, Precision, Recipe};
+pub use sketch::Sketch;
 pub use statistics::{
     ChannelError, ChannelObserver, ChannelStatistics, HistogramBin, MAX_VALUES, Observer, TensorStatistics,
     TooManyValues,
 };
+pub use texture::Texture;
 pub use validate::{Metric, TensorError, Validation, Verdict};

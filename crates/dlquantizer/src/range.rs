@@ -25,7 +25,6 @@ pub use percentile::Percentile;
 pub use quant_type::{QuantType, Scheme};
 
 use crate::statistics::TensorStatistics;
-use spread::Spread;
 
 /// An interval of finite real values that contains 0, so that 0 is always exactly representable.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,7 +102,7 @@ impl RangeMethod {
         Some(match self {
             Self::MinMax => QuantParams::new(all, quant_type, scheme),
             Self::Percentile(percentile) => {
-                QuantParams::new(percentile.range(&Spread::all(statistics), all, scheme), quant_type, scheme)
+                QuantParams::new(percentile.range_of(statistics, scheme)?, quant_type, scheme)
             }
             Self::Entropy => QuantParams::new(entropy::range(statistics, all, quant_type, scheme), quant_type, scheme),
             Self::Mse => mse::params(statistics, all, quant_type, scheme),

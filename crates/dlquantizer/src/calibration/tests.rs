@@ -1,26 +1,44 @@
-use super::*;
+use dataset::Shard;
 use proptest::prelude::*;
+
+use super::*;
+use crate::sketch::sample_hash;
 
 const MODEL: &str = "aa00";
 
+/// The record of a tensor with one channel; each value of an activation is of a sample of its own.
 fn record(name: &str, kind: TensorKind, values: &[f32]) -> TensorRecord {
+    let half = |half| values.iter().copied().filter(|&value| hash(value) & 1 == half).collect::<Vec<_>>();
     TensorRecord {
         name: name.to_owned(),
         layer: "fc1".to_owned(),
         network_layer: "fc1 + bn1".to_owned(),
         kind,
         statistics: TensorStatistics::of(values),
+        halves: (kind == TensorKind::Activation).then(|| [0, 1].map(|odd| TensorStatistics::of(&half(odd)))),
+        channels: Some(ChannelStatistics::of(values, 1, 1).unwrap()),
+        texture: None,
     }
+}
+
+fn hash(value: f32) -> u64 {
+    sample_hash([[value].as_slice()].into_iter())
 }
 
 /// A weight, a bias, and an activation of which `activations` were observed on `samples` samples.
 fn calibration(samples: u64, activations: &[f32]) -> Calibration {
+    shard(None, samples, activations)
+}
+
+fn shard(shards: Option<Coverage>, samples: u64, activations: &[f32]) -> Calibration {
+    let mut sketch = Sketch::default();
+    activations.iter().for_each(|&value| sketch.insert(hash(value)));
     let tensors = vec![
         record("w", TensorKind::Weight, &[0.5, -0.25]),
         record("b", TensorKind::Bias, &[0.125]),
         record("y", TensorKind::Activation, activations),
     ];
-    Calibration::new(MODEL.to_owned(), samples, tensors).unwrap()
+    Calibration::new(MODEL.to_owned(), samples, shards, sketch, tensors).unwrap()
 }
 
 fn read(bytes: &[u8]) -> Result<Calibration, String> {
@@ -59,6 +77,26 @@ proptest! {
         let right = c.merge(&b.merge(&a).unwrap()).unwrap();
         prop_assert_eq!(left.to_bytes(), whole.to_bytes());
         prop_assert_eq!(right.to_bytes(), whole.to_bytes());
+    }
+
+    #[test]
+    fn all_shards_in_any_order_are_the_whole(
+        parts in prop::collection::vec(activations(), 2..6),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let whole = calibration(parts.len() as u64, &parts.concat());
+        let count = parts.len();
+        let shards: Vec<Calibration> = parts
+            .iter()
+            .enumerate()
+            .map(|(index, part)| shard(Coverage::shard(Shard::new(index + 1, count).unwrap()), 1, part))
+            .collect();
+        let start = order.index(count);
+        let merged = (1..count).map(|step| &shards[(start + step) % count]).try_fold(shards[start].clone(), |all, next| {
+            prop_assert!(all.shards().is_some());
+            Ok(all.merge(next).unwrap())
+        })?;
+        prop_assert_eq!(merged.to_bytes(), whole.to_bytes());
     }
 
     #[test]
@@ -107,9 +145,13 @@ fn damaged_files_name_the_place_or_the_tensor() {
         (edited("\"name\":\"b\"", "\"name\":\"w\""), "tensor \"w\" twice"),
         (edited("\"max\":2.0", "\"max\":3.0"), "tensor \"y\": min and max are not in the first and last bin"),
         (
-            edited("[16256,1,0],[16384,1,0]", "[16384,1,0],[16256,1,0]"),
+            edited("[16256,1,0]", "[16256,1,0],[16256,1,0]"),
             "tensor \"y\": histogram bin 0x3f80 is repeated or out of order",
         ),
+        (edited("\"kind\":\"activation\"", "\"kind\":\"bias\""), "an activation has the statistics of two halves"),
+        (edited("\"kind\":\"weight\"", "\"kind\":\"activation\""), "an activation has the statistics of two halves"),
+        (edited("\"sketch\":[\"", "\"sketch\":[\"z"), "is not the hash of a sample"),
+        (edited("\"samples\":3", "\"samples\":3,\"shards\":{\"of\":2,\"seen\":[3]}"), "shards [3] of 2"),
         (edited("}\n", "}}\n"), "trailing characters at line 1"),
     ] {
         let message = read(text.as_bytes()).unwrap_err();
@@ -120,19 +162,19 @@ fn damaged_files_name_the_place_or_the_tensor() {
 #[test]
 fn another_version_is_told_even_with_unknown_fields() {
     for text in [
-        edited("\"format_version\":1", "\"format_version\":2"),
-        edited("\"format_version\":1", "\"format_version\":2,\"shards\":[]"),
+        edited("\"format_version\":2", "\"format_version\":1"),
+        edited("\"format_version\":2", "\"format_version\":1,\"new\":[]"),
     ] {
         assert!(matches!(
             Calibration::from_bytes(text.as_bytes(), "c.json"),
-            Err(Error::CalibrationVersion { found: 2, expected: 1, .. })
+            Err(Error::CalibrationVersion { found: 1, expected: 2, .. })
         ));
     }
 }
 
 #[test]
 fn a_calibration_needs_samples_finite_values_and_distinct_names() {
-    let new = |samples, tensors| Calibration::new(MODEL.to_owned(), samples, tensors);
+    let new = |samples, tensors| Calibration::new(MODEL.to_owned(), samples, None, Sketch::default(), tensors);
     let fine = record("x", TensorKind::Activation, &[1.0]);
     assert!(matches!(new(0, vec![fine.clone()]), Err(Error::NoSamples)));
     assert!(matches!(new(1, vec![fine.clone(), fine.clone()]), Err(Error::DuplicateTensor(name)) if name == "x"));
@@ -165,7 +207,13 @@ fn what_does_not_belong_together_is_not_merged() {
     ] {
         assert!(message.contains("not of the same tensors"), "{message}");
     }
-    let merged = merge(&ours).unwrap();
+    assert!(changed(|_| ()).contains("the same 1 samples"));
+    let half = |index| shard(Coverage::shard(Shard::new(index, 2).unwrap()), 1, &[1.0]);
+    let message = half(1).merge(&half(1)).unwrap_err().to_string();
+    assert!(message.contains("both have seen shard 1 of 2"), "{message}");
+    let message = half(1).merge(&ours).unwrap_err().to_string();
+    assert!(message.contains("shard 1 of 2") && message.contains("whole"), "{message}");
+    let merged = merge(&calibration(1, &[2.0])).unwrap();
     assert_eq!(merged.samples(), 2);
     assert_eq!(merged.tensor("w"), ours.tensor("w"), "a weight is no more often there for being calibrated twice");
     assert_eq!(merged.tensor("y").unwrap().statistics.count(), 2);

@@ -5,6 +5,7 @@ mod tests;
 
 use super::spread::Spread;
 use super::{Range, Scheme};
+use crate::statistics::TensorStatistics;
 
 /// Units of [`Percentile::left_out`] in 1 %.
 const PER_CENT: u64 = 1_000_000_000;
@@ -41,6 +42,13 @@ impl Percentile {
     #[must_use]
     pub fn percent(self) -> f64 {
         (WHOLE - self.left_out) as f64 / PER_CENT as f64
+    }
+
+    /// The range of a tensor that leaves out the given share of its values, half of it at either end, or, symmetric, in size; none
+    /// without a finite value.
+    #[must_use]
+    pub fn range_of(self, statistics: &TensorStatistics, scheme: Scheme) -> Option<Range> {
+        Some(self.range(&Spread::all(statistics), Range::min_max(statistics)?, scheme))
     }
 
     /// The range that leaves out the given share of the `n` values of `spreads`, the bins by ascending value.

@@ -102,6 +102,15 @@ impl Observer {
         statistics
     }
 
+    /// The smallest and the largest finite value observed so far.
+    pub(crate) fn extremes(&self) -> Option<(f32, f32)> {
+        let Extremes { min, max, .. } = self.extremes;
+        // Adding 0.0 turns -0.0 into 0.0.
+        let block = (min <= max).then_some((min + 0.0, max + 0.0));
+        let total = self.total.extremes;
+        block.into_iter().chain(total).reduce(|(a, b), (c, d)| (a.min(c), b.max(d)))
+    }
+
     fn block_statistics(&self) -> TensorStatistics {
         let (bins, zeros) = self.histogram.bins();
         let finite: u64 = bins.iter().map(|bin| bin.count).sum();

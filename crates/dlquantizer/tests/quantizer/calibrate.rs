@@ -129,17 +129,52 @@ fn a_model_of_a_fixed_batch_is_run_in_that_batch() {
 }
 
 #[test]
-fn padding_never_widens_the_range_of_a_tensor_without_the_batch_in_front() {
+fn samples_are_found_behind_other_axes() {
     let mut net = Net::new(&[2]);
     net.op("Transpose", &["x"], "turned");
     net.op("Transpose", &["turned"], "back");
     net.dense("back", "y", 2, 2);
     let x = array(&[70, 2], Random::new(6).values(140, 5.0, 6.0));
     let model = open(&net, &["y"]);
+    same_for_any_cut(&model, &data(&x));
     let calibration = calibrate(&model, &data(&x)).unwrap();
-    let [turned, given] = ["turned", "x"].map(|name| &calibration.tensor(name).unwrap().statistics);
-    assert_eq!((turned.min(), turned.max()), (given.min(), given.max()));
-    assert_eq!(given.count(), 140);
+    assert_eq!(
+        calibration.tensor("turned").unwrap().statistics,
+        calibration.tensor("x").unwrap().statistics,
+        "the padding is left out"
+    );
+}
+
+#[test]
+fn samples_that_a_batch_mixes_go_through_alone() {
+    let mut net = Net::new(&[2]);
+    net.op("Transpose", &["x"], "turned");
+    net.op("MatMul", &["x", "turned"], "products");
+    net.op("MatMul", &["products", "x"], "mixed");
+    net.dense("mixed", "y", 2, 2);
+    let model = open(&net, &["y"]);
+    let x = Random::new(6).array(&[70, 2]);
+    same_for_any_cut(&model, &data(&x));
+    let products = &calibrate(&model, &data(&x)).unwrap().tensor("products").unwrap().statistics.clone();
+    assert_eq!(products.count(), 70, "one product for each sample");
+
+    net.graph.input.clear();
+    net.input("x", Dim::Fixed(3), &[2]);
+    let fixed = open(&net, &["y"]);
+    assert_eq!(calibrate(&fixed, &data(&Random::new(6).array(&[6, 2]))).unwrap().samples(), 6);
+}
+
+#[test]
+fn a_tensor_that_hides_the_padding_of_a_fixed_batch_is_named() {
+    let mut net = Net::new(&[2]);
+    net.graph.input.clear();
+    net.input("x", Dim::Fixed(3), &[2]);
+    net.node(node("ReduceMean", "mean", &["x"], &["mean"]).with_int("keepdims", 0));
+    net.op("Add", &["x", "mean"], "shifted");
+    net.dense("shifted", "y", 2, 2);
+    let model = open(&net, &["y"]);
+    let message = refused(calibrate(&model, &data(&Random::new(6).array(&[4, 2]))));
+    assert!(message.contains("\"mean\"") && message.contains("multiple of 3"), "{message}");
 }
 
 #[test]
@@ -188,25 +223,45 @@ fn a_tensor_with_nothing_finite_is_named() {
     assert!(message.contains("\"log\"") && message.contains("3 NaN, 1 infinite"), "{message}");
 }
 
-#[test]
-fn samples_of_another_shape_are_refused_with_both() {
+/// A network of any number of features, which become one each.
+fn of_any_length() -> Net {
     let mut net = Net::new(&[2]);
-    net.graph.input.clear();
-    net.input("x", Dim::Symbolic("n".to_owned()), &[]);
-    net.graph.input[0] = {
-        let shape = ["n", "w"].map(|name| Dim::Symbolic(name.to_owned())).to_vec();
-        let element_type = onnx_model::DataType::Float;
-        (&onnx_model::ValueInfo { name: "x".to_owned(), element_type, shape: Some(shape) }).into()
-    };
+    let shape = ["n", "w"].map(|name| Dim::Symbolic(name.to_owned())).to_vec();
+    let element_type = onnx_model::DataType::Float;
+    net.graph.input[0] = (&onnx_model::ValueInfo { name: "x".to_owned(), element_type, shape: Some(shape) }).into();
     net.op("Relu", &["x"], "relu");
-    net.node(node("ReduceMean", "mean", &["relu"], &["y"]));
-    let model = open(&net, &["y"]);
+    net.node(node("ReduceMean", "y", &["relu"], &["y"]));
+    net
+}
+
+#[test]
+fn samples_of_any_length_are_calibrated_together() {
+    let model = open(&of_any_length(), &["y"]);
+    let mut random = Random::new(9);
+    let parts: Vec<Dataset> = [4, 5, 4, 70].map(|length| data(&random.array(&[3, length]))).into();
+    let observe = |parts: &mut dyn Iterator<Item = &Dataset>, threads| {
+        let mut calibrator = Calibrator::with_threads(&model, Some(threads)).unwrap();
+        parts.for_each(|part| part.batches(2).for_each(|batch| calibrator.observe(&batch).unwrap()));
+        calibrator.finish().unwrap()
+    };
+    let calibration = observe(&mut parts.iter(), 1);
+    assert_eq!((calibration.samples(), calibration.tensor("x").unwrap().statistics.count()), (12, 3 * 83));
+    assert_eq!(observe(&mut parts.iter().rev(), 2).to_bytes(), calibration.to_bytes());
+}
+
+#[test]
+fn a_later_sample_of_a_shape_that_does_not_run_is_named() {
+    let mut net = of_any_length();
+    net.dense("relu", "fc", 4, 2);
+    let model = open(&net, &["fc"]);
     let mut calibrator = Calibrator::with_threads(&model, Some(1)).unwrap();
     let mut random = Random::new(9);
     let (first, second) = (data(&random.array(&[3, 4])), data(&random.array(&[3, 5])));
     first.batches(3).for_each(|batch| calibrator.observe(&batch).unwrap());
     let message = refused(calibrator.observe(&second.batches(3).next().unwrap()));
-    assert!(message.contains("\"x\"") && message.contains("[4]") && message.contains("[5]"), "{message}");
+    for part in ["\"x\"", "sample 3", "[4]", "[5]"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]
