@@ -2,10 +2,12 @@
 
 mod bench;
 mod calibrate;
+mod calibration;
 mod demo;
 mod doctor;
 mod emit;
 mod inspect;
+mod merge;
 mod prepare;
 mod run;
 mod train;
@@ -19,6 +21,9 @@ pub(crate) enum Command {
     Train(train::Args),
     Prepare(prepare::Args),
     Calibrate(calibrate::Args),
+    Merge(merge::Args),
+    #[command(subcommand)]
+    Calibration(calibration::Command),
     Emit(emit::Args),
     Validate(validate::Args),
     Run(run::Args),
@@ -35,6 +40,8 @@ impl Command {
             Self::Train(args) => console.finish(&train::run(args)?),
             Self::Prepare(args) => console.finish(&prepare::run(args)?),
             Self::Calibrate(args) => console.finish(&calibrate::run(args)?),
+            Self::Merge(args) => console.finish(&merge::run(args)?),
+            Self::Calibration(command) => command.run(console),
             Self::Emit(args) => console.finish(&emit::run(args)?),
             Self::Validate(args) => console.finish(&validate::run(args)?),
             Self::Run(args) => console.finish(&run::run(args)?),

@@ -1,7 +1,9 @@
 //! What reaches the user: reports on standard output, errors and warnings on standard error.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::LazyLock;
 
+use anstyle::Style;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -43,6 +45,16 @@ impl Console {
         }
         Ok(())
     }
+}
+
+/// Text in a style, on a terminal whose user did not turn colours off (NO_COLOR); plain otherwise.
+pub(crate) fn paint(style: Style, text: &str) -> String {
+    static COLOURED: LazyLock<bool> = LazyLock::new(|| {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
+    });
+    if *COLOURED { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
 /// Writes to standard output. A reader that has seen enough, as `head`, is no error.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dataset::{Dataset, OpenOptions, Part, Problem, Scale, Stream};
+use dataset::{Dataset, OpenOptions, Part, Position, Problem, Scale, Shard, Stream};
 use onnx_model::Model;
 
 use crate::console::warn;
@@ -24,13 +24,32 @@ pub(crate) struct DataArgs {
 /// Samples read piece by piece, as many as asked for.
 pub(crate) struct Pieces {
     stream: Stream,
+    /// The most that are taken, and how many of them are left.
+    limit: usize,
     left: usize,
 }
 
 impl Pieces {
-    /// Samples that are still to come, where the file says.
+    /// All samples of a stream, or the first `samples` of them.
+    pub(crate) fn new(stream: Stream, samples: Option<NonZeroUsize>) -> Self {
+        let limit = samples.map_or(usize::MAX, NonZeroUsize::get);
+        Self { stream, limit, left: limit }
+    }
+
+    /// How far the samples taken reach in the file.
+    pub(crate) fn position(&self) -> Position {
+        self.stream.position()
+    }
+
+    /// Goes on where another run, which had taken `samples` samples, was.
+    pub(crate) fn advance(&mut self, to: Position, samples: u64) -> Result<()> {
+        self.left = self.left.saturating_sub(usize::try_from(samples).unwrap_or(usize::MAX));
+        Ok(self.stream.advance(to)?)
+    }
+
+    /// All of the samples, those taken already included, where the file tells their number.
     pub(crate) fn len(&self) -> Option<usize> {
-        self.stream.len().map(|samples| samples.min(self.left))
+        self.stream.len().map(|samples| samples.min(self.limit))
     }
 
     /// The next `n` samples, fewer at the end; `None` behind it.
@@ -50,7 +69,7 @@ impl Pieces {
 }
 
 /// How samples are read.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct ReadingArgs {
     /// CSV column or npz array with the labels [default: the last column, `y`].
     #[arg(long, value_name = "NAME", conflicts_with = "no_labels")]
@@ -83,10 +102,16 @@ impl DataArgs {
         self.reading.open_for(&self.data, model, model_path, part)
     }
 
-    /// Opens the samples to be read piece by piece.
-    pub(crate) fn stream(&self, part: Part) -> Result<Pieces> {
-        let stream = Stream::open(&self.data, &self.reading.options(self.reading.part.unwrap_or(part))?)?;
-        Ok(Pieces { stream, left: self.reading.samples.map_or(usize::MAX, NonZeroUsize::get) })
+    /// Opens the samples of a shard to be read piece by piece.
+    pub(crate) fn stream(&self, part: Part, shard: Shard) -> Result<Pieces> {
+        let options = self.reading.options(self.reading.part.unwrap_or(part))?.shard(shard);
+        Ok(Pieces::new(Stream::open(&self.data, &options)?, self.reading.samples))
+    }
+
+    /// Which samples these are, in words that are the same for the same samples.
+    pub(crate) fn describe(&self) -> String {
+        let path = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
+        format!("--data {} {:?}", path.display(), self.reading)
     }
 
     /// Reads all test samples of a directory that has such a part and is not read as that already.

@@ -60,6 +60,15 @@ pub(crate) fn count(count: usize) -> String {
     HumanCount(count as u64).to_string()
 }
 
+/// A table as CSV.
+pub(crate) fn csv<const N: usize>(columns: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let written = std::iter::once(columns.map(str::to_owned)).chain(rows).try_for_each(|row| writer.write_record(row));
+    let bytes = written.and_then(|()| writer.into_inner().map_err(|error| error.into_error().into()));
+    // Nothing fails that is written to memory, and of text only text is made.
+    bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +88,12 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(real(value), expected);
         }
+    }
+
+    #[test]
+    fn csv_quotes_what_it_must() {
+        let text = csv(["name", "n"], [["a,b \"c\"".to_owned(), "1".to_owned()]]);
+        assert_eq!(text, "name,n\n\"a,b \"\"c\"\"\",1\n");
     }
 
     #[test]

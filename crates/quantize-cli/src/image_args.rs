@@ -7,7 +7,7 @@ use anyhow::Result;
 use dataset::{Color, ImageOptions, Layout, Normalization, Resize, Size};
 
 /// How the images of a directory become samples.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct ImageArgs {
     /// Resizes to HEIGHTxWIDTH, or with one number so that the shorter side has it.
@@ -33,20 +33,20 @@ pub(crate) struct ImageArgs {
     skip_bad: Option<usize>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum LayoutName {
     Nchw,
     Nhwc,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum ColorName {
     Rgb,
     Grey,
 }
 
 /// `224x160`, or `224` alone.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Sides {
     height: u32,
     width: Option<u32>,

@@ -1,7 +1,8 @@
 //! `quantize`: post-training quantization from the command line.
 //!
 //! Arguments are parsed, checked and turned into ready objects before any work starts; results go to standard output, everything else to
-//! standard error. Exit codes: 0 done, 1 a gate failed (`validate`, `demo`, the self-check of `doctor`), 2 usage or input error.
+//! standard error. Exit codes: 0 done, 1 a gate failed (`validate`, `calibrate --check`, `demo`, the self-check of `doctor`), 2 usage or input
+//! error, 130 calibration interrupted by Ctrl-C.
 
 mod arrays;
 mod commands;
@@ -9,7 +10,9 @@ mod console;
 mod data;
 mod files;
 mod format;
+mod histogram;
 mod image_args;
+mod interruption;
 mod progress;
 mod threads;
 mod timing;
@@ -20,6 +23,7 @@ use clap::Parser;
 
 use crate::commands::Command;
 use crate::console::Console;
+use crate::interruption::Interruption;
 
 /// Calibrates float ONNX models, emits them in int8, proves that they are as accurate, and runs them.
 #[derive(Parser)]
@@ -36,7 +40,7 @@ const EXAMPLE: &str = "\
 Example, everything on built-in data in a few seconds:
   quantize demo
 
-Exit codes: 0 done; 1 an accuracy gate failed; 2 usage or input error.
+Exit codes: 0 done; 1 a gate failed; 2 usage or input error; 130 calibration interrupted by Ctrl-C, to be continued.
 Environment: QUANTIZE_ISA=scalar|avx2|avx512vnni forces an instruction set.";
 
 fn main() -> ExitCode {
@@ -47,7 +51,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             console::report_error(&error);
-            ExitCode::from(2)
+            ExitCode::from(if error.is::<Interruption>() { Interruption::EXIT_CODE } else { 2 })
         }
     }
 }

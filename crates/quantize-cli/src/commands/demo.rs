@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dataset::Dataset;
+use dataset::{Dataset, OpenOptions, Part, Stream};
 use dlquantizer::{Calibration, Metric, Recipe};
 use int8_inference::SessionOptions;
 use serde::Serialize;
 use trainer::TrainConfig;
 
 use super::bench::{BenchReport, Subject, bench};
-use super::calibrate::{CalibrateReport, WorkArgs, calibrate};
+use super::calibrate::{CalibrateReport, Job, WorkArgs, calibrate};
 use super::emit::{EmitReport, emit};
 use super::train::{TrainReport, train};
 use super::validate::{ValidateReport, validate};
 use crate::console::{Console, Report};
+use crate::data::Pieces;
 use crate::files::{open_float, open_session};
 use crate::format::{self, Column};
 
@@ -75,10 +76,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
     console.show("\nCalibrating: the ranges of weights, biases and activations over the training samples\n\n")?;
     let model = open_float(&files.float)?;
     let held_out = model.adapt(held_out)?;
-    let samples = training.len();
-    let mut training = Some(training);
-    let whole = || Ok(training.take());
-    let calibrate = calibrate(&model, Some(samples), whole, &WorkArgs::default(), &files.calibration)?;
+    let mut samples = Pieces::new(Stream::open(&files.data, &OpenOptions::new(Part::Calibration))?, None);
+    let calibrate = calibrate(&Job::new(&model, &WorkArgs::default(), &files.calibration), &mut samples)?;
     console.show(&calibrate.text())?;
 
     console.show("\nEmitting the int8 model\n\n")?;

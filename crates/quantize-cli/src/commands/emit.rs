@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use dlquantizer::{Calibration, EmittedLayer, FloatModel, Precision, QuantParams, Recipe};
 use serde::Serialize;
 
-use crate::console::Report;
+use crate::console::{Report, warn};
 use crate::files::{check_output, open_float};
 use crate::format::{self, Column};
 
@@ -57,6 +57,9 @@ pub(crate) fn emit(
     recipe: &Recipe,
     output: &Path,
 ) -> Result<EmitReport> {
+    if let Some(shards) = calibration.shards() {
+        warn(&format!("the calibration has seen {shards} only; `quantize merge` puts all of them together"));
+    }
     let int8 = recipe.emit(model, calibration)?;
     int8.save(output)?;
     Ok(EmitReport {

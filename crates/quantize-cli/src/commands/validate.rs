@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use dataset::{Dataset, Part};
-use dlquantizer::{FloatModel, Validation, Verdict};
+use dlquantizer::{Calibration, FloatModel, Overlap, Sketch, Validation, Verdict};
 use int8_inference::{Session, SessionOptions};
 use serde::Serialize;
 
 use crate::console::Report;
 use crate::data::DataArgs;
-use crate::files::{open_float, open_session};
+use crate::files::{InFile, open_float, open_session};
 use crate::format::{self, Column};
 use crate::threads::ThreadsArgs;
 
@@ -37,6 +37,13 @@ pub(crate) struct Args {
     /// Largest drop that passes, in points of per cent.
     #[arg(long, value_name = "POINTS", default_value = "1.0", allow_negative_numbers = true, value_parser = points)]
     max_drop: f64,
+    /// Calibration that the int8 model was made with: no sample of it may be among those compared. Without it, what the int8 model knows of
+    /// its calibration is searched for.
+    #[arg(long, value_name = "JSON")]
+    calibration: Option<PathBuf>,
+    /// Compares samples that were seen in calibration as well.
+    #[arg(long)]
+    allow_overlap: bool,
     #[command(flatten)]
     threads: ThreadsArgs,
 }
@@ -74,8 +81,23 @@ pub(crate) struct ValidateReport {
 pub(crate) fn run(args: &Args) -> Result<ValidateReport> {
     let float = open_float(&args.float)?;
     let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
-    let (_, int8) = open_session(&args.int8, &options)?;
+    let (int8_model, int8) = open_session(&args.int8, &options)?;
     let samples = args.data.open_for(float.network(), &args.float, Part::Test)?;
+    if !args.allow_overlap {
+        let (seen, source) = match &args.calibration {
+            Some(path) => (Some(Calibration::load(path)?.sketch().clone()), path),
+            None => (Sketch::of_model(&int8_model).in_file(&args.int8)?, &args.int8),
+        };
+        let overlap = seen.map(|seen| seen.overlap(float.network(), &samples)).transpose()?.flatten();
+        if let Some(Overlap { found, of, first }) = overlap {
+            bail!(
+                "{}: {found} of the {of} calibration samples that {} knows are among these samples, the first is sample {first} (counted from \
+                 0); on samples that it was fitted to, a model proves nothing: give others, or pass --allow-overlap",
+                args.data.data.display(),
+                source.display()
+            );
+        }
+    }
     validate(&float, &int8, &samples, args.metric.into(), args.max_drop).with_context(|| {
         format!("cannot compare {} with {} on {}", args.float.display(), args.int8.display(), args.data.data.display())
     })

@@ -7,7 +7,7 @@ use crate::support::{args, digits, file, files, names_in, refuse, root};
 #[test]
 fn bytes_that_are_no_calibration() {
     let whole = fs::read(&files().calibration).unwrap();
-    let newer = String::from_utf8(whole.clone()).unwrap().replacen("\"format_version\":1", "\"format_version\":2", 1);
+    let newer = String::from_utf8(whole.clone()).unwrap().replacen("\"format_version\":2", "\"format_version\":3", 1);
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("int8.onnx");
     for bytes in [&[][..], &whole[..whole.len() / 2], b"\xff\x00\x17", b"{}", newer.as_bytes()] {

