@@ -17,14 +17,17 @@
 //! associative: the state does not depend on the order, the batches or the threads the values came in.
 
 mod channels;
+mod distribution;
 mod exact_sum;
 mod observer;
+mod octaves;
 mod stored;
 #[cfg(test)]
 mod tests;
 
 pub use channels::{ChannelError, ChannelObserver, ChannelStatistics};
 pub use observer::Observer;
+pub use octaves::{Octave, QuantizedOctave};
 pub(crate) use stored::StoredStatistics;
 
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,7 @@ fn value() -> impl Strategy<Value = f32> {
     prop_oneof![any::<u32>().prop_map(f32::from_bits), -10.0..10.0_f32, prop::sample::select(&EDGES[..])]
 }
 
-fn values() -> impl Strategy<Value = Vec<f32>> {
+pub(super) fn values() -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec(value(), 0..300)
 }
 
