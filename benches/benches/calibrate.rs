@@ -1,13 +1,10 @@
-//! Calibration: samples through the float model with every tensor observed, what observing a value costs, and what reading the ranges
-//! of all tensors off a calibration does.
+//! Calibration: samples through the float model with every tensor observed, and what reading the ranges of all tensors off it costs.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dataset::{Dataset, OpenOptions, Part};
-use dlquantizer::{
-    Calibration, Calibrator, FloatModel, Observer, Percentile, QuantType, RangeMethod, Scheme, TensorKind,
-};
+use dlquantizer::{Calibration, Calibrator, FloatModel, Percentile, QuantType, RangeMethod, Scheme, TensorKind};
 use onnx_model::graph::node;
 use onnx_model::proto::GraphProto;
 use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
@@ -95,23 +92,6 @@ fn calibration(criterion: &mut Criterion) {
     }
 }
 
-/// [`Observer::observe`] on what layers make; one element is one value.
-fn observe(criterion: &mut Criterion) {
-    const LEN: usize = 1 << 20;
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let spread: Vec<f32> = (0..LEN).map(|_| rng.random_range(-8.0..8.0)).collect();
-    let after_relu: Vec<f32> = spread.iter().map(|value| value.max(0.0)).collect();
-    let mut group = criterion.benchmark_group("observe");
-    group.throughput(Throughput::Elements(LEN as u64));
-    for (name, values) in [("spread", spread), ("after_relu", after_relu), ("all_equal", vec![1.5; LEN])] {
-        group.bench_function(name, |bencher| {
-            let mut observer = Observer::new();
-            bencher.iter(|| observer.observe(black_box(&values)));
-        });
-    }
-    group.finish();
-}
-
 /// The stored calibration read, and scale and zero point of all its activations by each method.
 fn ranges(criterion: &mut Criterion) {
     for (name, model) in [("mlp", mlp()), ("cnn", cnn())] {
@@ -142,5 +122,5 @@ fn ranges(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, calibration, observe, ranges);
+criterion_group!(benches, calibration, ranges);
 criterion_main!(benches);
