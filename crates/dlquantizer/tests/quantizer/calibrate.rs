@@ -293,6 +293,27 @@ fn integers_between_nodes_have_no_range() {
 }
 
 #[test]
+fn inputs_of_integers_have_no_range() {
+    let mut net = Net::new(&[2]);
+    net.graph.input.clear();
+    let shape = Some(vec![Dim::Symbolic("n".to_owned()), Dim::Fixed(3)]);
+    let element_type = onnx_model::DataType::Int64;
+    net.graph.input.push((&onnx_model::ValueInfo { name: "ids".to_owned(), element_type, shape }).into());
+    net.random("table", &[10, 4]);
+    net.op("Gather", &["table", "ids"], "words");
+    net.op("Flatten", &["words"], "flat");
+    net.dense("flat", "y", 12, 2);
+    let model = open(&net, &["y"]);
+    let ids: Vec<f32> = (0..300).map(|position| (position * 7 % 10) as f32).collect();
+    let ids = Input { name: "ids".to_owned(), samples: array(&[100, 3], ids) };
+    let samples = Dataset::new(vec![ids], None).unwrap();
+    same_for_any_cut(&model, &samples);
+    let calibration = calibrate(&model, &samples).unwrap();
+    assert!(calibration.tensor("ids").is_none());
+    assert_eq!(calibration.tensor("words").unwrap().statistics.count(), 1200);
+}
+
+#[test]
 fn the_state_does_not_grow_with_the_samples() {
     let model = open(&three_layers(1, [6, 4, 4, 2]), &["y"]);
     let mut calibrator = Calibrator::with_threads(&model, Some(1)).unwrap();

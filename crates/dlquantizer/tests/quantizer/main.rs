@@ -4,9 +4,11 @@
 
 mod adapt;
 mod calibrate;
+mod check;
 mod common;
 mod emit;
 mod emit_edges;
+mod invariance;
 mod layers;
 mod opset;
 mod prepare;

@@ -1,4 +1,4 @@
-//! Operators that rten lacks, written with those it has.
+//! Operators that rten lacks, written with those it has, and attributes that it does not know the defaults of.
 
 use onnx_model::Tensor;
 use onnx_model::graph::{Names, node};
@@ -6,13 +6,43 @@ use onnx_model::proto::NodeProto;
 
 use crate::Error;
 
-/// The nodes that compute what `original` does; mostly itself.
-pub(super) fn for_rten(original: &NodeProto, names: &mut Names) -> Result<Vec<NodeProto>, Error> {
-    let ("" | "ai.onnx", "Selu", [x, ..], [y]) =
-        (original.domain(), original.op_type(), original.input.as_slice(), original.output.as_slice())
-    else {
+/// The nodes that compute what `original` does; mostly itself. `constant_rank` gives the number of dimensions of a constant.
+pub(super) fn for_rten(
+    original: &NodeProto,
+    names: &mut Names,
+    constant_rank: impl Fn(&str) -> Option<usize>,
+) -> Result<Vec<NodeProto>, Error> {
+    if !matches!(original.domain(), "" | "ai.onnx") {
         return Ok(vec![original.clone()]);
-    };
+    }
+    match (original.op_type(), original.input.as_slice(), original.output.as_slice()) {
+        ("Selu", [x, ..], [y]) => selu(original, names, x, y),
+        ("Conv" | "ConvTranspose" | "MaxPool" | "AveragePool", inputs, _) => {
+            let kernel = original.attr_ints("kernel_shape")?.map(<[i64]>::len);
+            let of_weights = || constant_rank(inputs.get(1)?)?.checked_sub(2);
+            Ok(vec![with_steps(original, kernel.or_else(of_weights))?])
+        }
+        _ => Ok(vec![original.clone()]),
+    }
+}
+
+/// The node with strides and dilations of 1 and no padding along each of its axes where it says nothing else, as ONNX has it.
+fn with_steps(original: &NodeProto, axes: Option<usize>) -> Result<NodeProto, Error> {
+    let mut node = original.clone();
+    let Some(axes) = axes else { return Ok(node) };
+    for name in ["strides", "dilations"] {
+        if original.attr_ints(name)?.is_none() {
+            node = node.with_ints(name, &vec![1; axes]);
+        }
+    }
+    let pads_itself = original.attr_str("auto_pad", "NOTSET")? != "NOTSET";
+    if !pads_itself && original.attr_ints("pads")?.is_none() {
+        node = node.with_ints("pads", &vec![0; 2 * axes]);
+    }
+    Ok(node)
+}
+
+fn selu(original: &NodeProto, names: &mut Names, x: &str, y: &str) -> Result<Vec<NodeProto>, Error> {
     // Selu(x) = gamma * Elu(x), with the operator's default attributes.
     let alpha = original.attr_float("alpha", 1.673_263_2)?;
     let gamma = Tensor::f32("", &[], vec![original.attr_float("gamma", 1.050_701)?])?;
@@ -32,6 +62,36 @@ mod tests {
 
     use super::*;
     use crate::{Session, SessionOptions};
+
+    /// `y` of a node with one input `x` of this shape.
+    fn run(made: NodeProto, constants: Vec<Tensor>, x: &ArrayD<f32>) -> ArrayD<f32> {
+        let value = |name: &str, rank: usize| ValueInfo {
+            name: name.to_owned(),
+            element_type: DataType::Float,
+            shape: Some(vec![Dim::Unknown; rank]),
+        };
+        let graph = GraphProto {
+            input: vec![(&value("x", x.ndim())).into()],
+            output: vec![(&value("y", x.ndim())).into()],
+            initializer: constants.iter().map(Tensor::to_proto).collect(),
+            node: vec![made],
+            ..GraphProto::default()
+        };
+        let session = Session::new(&Model::new(graph, 21), &SessionOptions::default()).unwrap();
+        session.run(&x.view()).unwrap()
+    }
+
+    #[test]
+    fn steps_that_are_not_given_are_1() {
+        let x = ArrayD::from_shape_fn(vec![1, 1, 3, 3], |index| (index[2] * 3 + index[3]) as f32);
+        let weights = Tensor::f32("w", &[1, 1, 2, 2], vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        let sum = run(node("Conv", "c", &["x", "w"], &["y"]), vec![weights], &x);
+        assert_eq!(sum.iter().copied().collect::<Vec<_>>(), [4.0, 6.0, 10.0, 12.0]);
+        let largest = run(node("MaxPool", "m", &["x"], &["y"]).with_ints("kernel_shape", &[2, 2]), Vec::new(), &x);
+        assert_eq!(largest.iter().copied().collect::<Vec<_>>(), [4.0, 5.0, 7.0, 8.0]);
+        let mean = run(node("AveragePool", "a", &["x"], &["y"]).with_ints("kernel_shape", &[2, 2]), Vec::new(), &x);
+        assert_eq!(mean.iter().copied().collect::<Vec<_>>(), [2.0, 3.0, 5.0, 6.0]);
+    }
 
     #[test]
     fn selu_is_what_onnx_defines() {
