@@ -7,7 +7,7 @@
 /// Values side by side: two SSE registers of f32, four of f64.
 pub(super) const LANES: usize = 8;
 
-/// `max|x|` of one value may be so many times the power of two below the smallest `|x|`: `2^53 / 2^23`, less 2 for the
+/// `n · max|x|` may be so many times the power of two below the smallest `|x|`: `2^53 / 2^23`, and half of that for the
 /// rounding of the test in f32.
 const SPAN: f32 = (1 << 29) as f32;
 
