@@ -1,4 +1,4 @@
-"""Runs a command that prints JSON. Usage: run.py COMMAND [ARGUMENT ...]    Prints {"answer", "peak_bytes"}."""
+"""Runs a command that prints JSON. Usage: run.py COMMAND [ARGUMENT ...]    Prints {"answer", "cpu_seconds", "peak_bytes"}."""
 
 import json
 import os
@@ -10,5 +10,10 @@ answer = process.stdout.read()
 _, status, usage = os.wait4(process.pid, 0)
 if status != 0:
     sys.exit(f"{sys.argv[1]} ended with status {os.waitstatus_to_exitcode(status)}")
-# In kilobytes, as Linux counts them.
-json.dump({"answer": json.loads(answer), "peak_bytes": 1024 * usage.ru_maxrss}, sys.stdout)
+measured = {
+    "answer": json.loads(answer),
+    "cpu_seconds": usage.ru_utime + usage.ru_stime,
+    # In kilobytes, as Linux counts them.
+    "peak_bytes": 1024 * usage.ru_maxrss,
+}
+json.dump(measured, sys.stdout)
