@@ -20,8 +20,8 @@ pub(crate) struct Tensor {
     pub(crate) layer: String,
     pub(crate) network_layer: String,
     pub(crate) kind: TensorKind,
-    /// Of an activation that has channels.
-    pub(crate) channel_axis: Option<ChannelAxis>,
+    /// Of an activation that has channels: how they lie, and how many there are.
+    pub(crate) channels: Option<(ChannelAxis, usize)>,
     /// Of a constant, which needs no data.
     pub(crate) constant: Option<Constant>,
 }
@@ -62,7 +62,7 @@ struct Weighted<'g> {
     /// Whether the channels are the first axis of the weights; otherwise they are the last.
     channels_first: bool,
     bias: Option<&'g str>,
-    channel_axis: ChannelAxis,
+    channels: (ChannelAxis, usize),
 }
 
 /// The model's inputs, the weights and biases of its dense layers and convolutions, and the result of every node that depends on an
@@ -108,8 +108,8 @@ pub(crate) fn list(
                         tensors.push(layer.learnable(index, name, kind)?);
                     }
                 }
-                let (name, network, axis) = (&layer.layer, &layer.network_layer, layer.channel_axis);
-                tensors.push(Tensor::activation(output, name, network, Some(axis)));
+                let (name, network) = (&layer.layer, &layer.network_layer);
+                tensors.push(Tensor::activation(output, name, network, Some(layer.channels)));
             } else if !made_by_layers.contains(output) {
                 let name = node_name(node);
                 let network = origins.of(output, &name).join(" + ");
@@ -134,7 +134,7 @@ impl<'g> Weighted<'g> {
             weights: &layer.weights,
             channels_first: layer.transposed,
             bias: layer.bias.as_deref(),
-            channel_axis: ChannelAxis::Last,
+            channels: (ChannelAxis::Last, layer.outputs),
         }
     }
 
@@ -145,7 +145,7 @@ impl<'g> Weighted<'g> {
             weights: convolution.weights,
             channels_first: true,
             bias: convolution.bias,
-            channel_axis: ChannelAxis::Second,
+            channels: (ChannelAxis::Second, convolution.channels),
         }
     }
 
@@ -163,13 +163,18 @@ impl<'g> Weighted<'g> {
 }
 
 impl Tensor {
-    fn activation(name: &str, layer: &str, network_layer: &str, channel_axis: Option<ChannelAxis>) -> Self {
+    fn activation(
+        name: &str,
+        layer: &str,
+        network_layer: &str,
+        channels: Option<(ChannelAxis, usize)>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             layer: layer.to_owned(),
             network_layer: network_layer.to_owned(),
             kind: TensorKind::Activation,
-            channel_axis,
+            channels,
             constant: None,
         }
     }

@@ -68,7 +68,7 @@ impl<'m> Calibrator<'m> {
         // The workers run batches side by side, each on one thread.
         let session = Session::new(model.prepared(), &SessionOptions { taps, threads: Some(1), isa: None })?;
         let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-        let worker = Worker::new(activations(model).map(|tensor| (tensor.name.as_str(), tensor.channel_axis)));
+        let worker = Worker::new(activations(model).map(|tensor| (tensor.name.as_str(), tensor.channels)));
         Ok(Self {
             model,
             session,

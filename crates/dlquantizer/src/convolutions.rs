@@ -13,6 +13,8 @@ pub(crate) struct Convolution<'g> {
     /// Name of the weights, `[output channels, input channels / group, ...]`.
     pub(crate) weights: &'g str,
     pub(crate) bias: Option<&'g str>,
+    /// Output channels.
+    pub(crate) channels: usize,
     /// The nodes behind the convolution that belong to it.
     pub(crate) activations: Vec<String>,
     /// What its nodes make, from the convolution to the last activation.
@@ -52,6 +54,6 @@ impl<'g> Convolution<'g> {
             tensors.push(made);
             output = made;
         }
-        Ok(Some(Self { weights, bias, activations, tensors }))
+        Ok(Some(Self { weights, bias, channels, activations, tensors }))
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Worker {
     /// Of each input.
     textures: Vec<Texture>,
     observers: HashMap<String, ActivationObserver>,
+    /// Most bytes that the observers come to occupy.
+    state_bytes: usize,
     /// The batch being run, by input.
     buffers: Vec<Vec<f32>>,
 }
@@ -44,15 +46,21 @@ pub(super) struct Task<'a> {
 }
 
 impl Worker {
-    /// A worker that observes the tensors of these names; of those with an axis, each channel as well.
-    pub(super) fn new<'t>(tensors: impl Iterator<Item = (&'t str, Option<ChannelAxis>)>) -> Self {
-        let observers = tensors.map(|(name, axis)| (name.to_owned(), ActivationObserver::new(axis))).collect();
-        Self { samples: 0, sketch: Sketch::default(), textures: Vec::new(), observers, buffers: Vec::new() }
+    /// A worker that observes the tensors of these names; of those with so many channels, each of them as well.
+    pub(super) fn new<'t>(tensors: impl Iterator<Item = (&'t str, Option<(ChannelAxis, usize)>)>) -> Self {
+        let (mut observers, mut state_bytes) = (HashMap::new(), 0);
+        for (name, channels) in tensors {
+            let of_channels = channels.map_or(0, |(_, count)| count * ChannelObserver::BYTES_PER_CHANNEL);
+            state_bytes += 2 * Observer::STATE_BYTES + of_channels;
+            observers.insert(name.to_owned(), ActivationObserver::new(channels.map(|(axis, _)| axis)));
+        }
+        let (sketch, textures, buffers) = Default::default();
+        Self { samples: 0, sketch, textures, observers, state_bytes, buffers }
     }
 
-    /// Most bytes that the observers come to occupy, whatever they observe; channels take some more, like the weights themselves.
+    /// Most bytes that the observers come to occupy, whatever they observe.
     pub(super) fn state_bytes(&self) -> usize {
-        self.observers.len() * 2 * Observer::STATE_BYTES
+        self.state_bytes
     }
 
     /// Runs one batch, padded with copies of one of its samples, and observes all but the padding.
