@@ -221,7 +221,7 @@ impl Calibration {
     ///
     /// [`Error::CalibrationVersion`] for another format version; [`Error::InvalidCalibration`] with line and column, or
     /// the tensor, for anything else that is not a consistent calibration: unknown or missing fields, counts that do
-    /// not add up, bins out of order, what [`Self::new`] refuses.
+    /// not add up, bins out of order, no samples, a tensor twice or without a finite value.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
         serde_json::from_slice(bytes).map_err(|error| {
             let file = file.to_owned();

@@ -163,12 +163,7 @@ impl<'g> Weighted<'g> {
 }
 
 impl Tensor {
-    fn activation(
-        name: &str,
-        layer: &str,
-        network_layer: &str,
-        channels: Option<(ChannelAxis, usize)>,
-    ) -> Self {
+    fn activation(name: &str, layer: &str, network_layer: &str, channels: Option<(ChannelAxis, usize)>) -> Self {
         Self {
             name: name.to_owned(),
             layer: layer.to_owned(),

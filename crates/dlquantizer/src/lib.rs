@@ -69,8 +69,8 @@ pub use range::{MIN_SCALE, Percentile, QuantParams, QuantType, Range, RangeMetho
 pub use recipe::{ActivationType, Granularity, LayerChoice, LayerRecipe, Precision, Recipe};
 pub use sketch::Sketch;
 pub use statistics::{
-    ChannelError, ChannelObserver, ChannelStatistics, HistogramBin, MAX_VALUES, Observer, Octave, QuantizedOctave,
-    TensorStatistics, TooManyValues,
+    ChannelError, ChannelObserver, ChannelStatistics, HistogramBin, MAX_VALUES, Observer, Octave, TensorStatistics,
+    TooManyValues,
 };
 pub use texture::Texture;
 pub use validate::{Metric, TensorError, Validation, Verdict};

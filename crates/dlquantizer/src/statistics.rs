@@ -27,7 +27,7 @@ mod tests;
 
 pub use channels::{ChannelError, ChannelObserver, ChannelStatistics};
 pub use observer::Observer;
-pub use octaves::{Octave, QuantizedOctave};
+pub use octaves::Octave;
 pub(crate) use stored::StoredStatistics;
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,6 @@ use onnx_model::proto::GraphProto;
 use super::Finding;
 use crate::constants::float_constant;
 use crate::node::{only_output, operator};
-use crate::statistics::TensorStatistics;
 use crate::{Error, INPUT_MEAN_KEY, INPUT_STD_KEY, TensorRecord};
 
 /// An input may be this many times wider or narrower than expected.
@@ -28,7 +27,7 @@ struct Expectation {
 
 /// Judges the values of an input of `network`.
 pub(super) fn judge(network: &Model, index: &GraphIndex<'_>, input: &TensorRecord) -> Result<Option<Finding>, Error> {
-    let Some((mean, std_dev)) = moments(&input.statistics) else { return Ok(None) };
+    let Some((mean, std_dev)) = input.statistics.mean().zip(input.statistics.std_dev()) else { return Ok(None) };
     let expected = match [INPUT_MEAN_KEY, INPUT_STD_KEY].iter().any(|key| network.metadata(key).is_some()) {
         // The samples were normalized by these before they were observed.
         true => Some(Expectation { mean: 0.0, std_dev: 1.0 }),
@@ -128,11 +127,4 @@ fn combine(a: &[f64], b: &[f64], function: impl Fn(f64, f64) -> f64) -> Option<V
         (_, [b]) => Some(a.iter().map(|&a| function(a, *b)).collect()),
         _ => (a.len() == b.len()).then(|| a.iter().zip(b).map(|(&a, &b)| function(a, b)).collect()),
     }
-}
-
-/// Mean and standard deviation of the finite values; a bin counts as its mean, which is 2^-8 of the value off at most.
-pub(super) fn moments(statistics: &TensorStatistics) -> Option<(f64, f64)> {
-    let mean = statistics.mean()?;
-    let squares: f64 = statistics.bins().map(|bin| bin.count as f64 * (bin.mean - mean).powi(2)).sum();
-    Some((mean, (squares / statistics.finite_count() as f64).sqrt()))
 }

@@ -1,7 +1,6 @@
 //! Whether an input looks like random numbers.
 
 use super::Finding;
-use super::expectation::moments;
 use crate::TensorRecord;
 
 /// Largest distance from a distribution function that still counts as that distribution.
@@ -11,7 +10,7 @@ const LARGEST_DISTANCE: f64 = 0.02;
 pub(super) fn judge(input: &TensorRecord) -> Option<Finding> {
     input.texture.filter(|texture| texture.is_noise())?;
     let statistics = &input.statistics;
-    let (mean, std_dev) = moments(statistics)?;
+    let (mean, std_dev) = (statistics.mean()?, statistics.std_dev()?);
     let (min, max) = (f64::from(statistics.min()?), f64::from(statistics.max()?));
     let uniform = |value: f64| ((value - min) / (max - min)).clamp(0.0, 1.0);
     let normal = |value: f64| 0.5 * libm::erfc((mean - value) / std_dev * std::f64::consts::FRAC_1_SQRT_2);

@@ -1,10 +1,10 @@
 //! The ranges of a calibration, as a table.
 
-use dlquantizer::{RangeMethod, TensorKind, TensorRecord};
+use dlquantizer::{Octave, RangeMethod, TensorKind, TensorRecord};
 use serde::Serialize;
 
 use crate::format::{self, Column};
-use crate::histogram::{self, Octave};
+use crate::histogram;
 
 /// The values of one tensor.
 #[derive(Serialize)]
@@ -17,6 +17,8 @@ pub(crate) struct TensorReport {
     min: Option<f32>,
     max: Option<f32>,
     mean: Option<f64>,
+    std_dev: Option<f64>,
+    median: Option<f32>,
     zeros: u64,
     nans: u64,
     infs: u64,
@@ -53,6 +55,8 @@ impl TensorReport {
             min: statistics.min(),
             max: statistics.max(),
             mean: statistics.mean(),
+            std_dev: statistics.std_dev(),
+            median: statistics.quantile(0.5),
             zeros: statistics.zeros(),
             nans: statistics.nans(),
             infs: statistics.infs(),
@@ -95,6 +99,7 @@ pub(crate) fn csv(tensors: &[TensorReport]) -> String {
         "MaxValue",
         "Tensor",
         "Mean",
+        "Standard Deviation",
         "Values",
         "Zeros",
         "NaN",
@@ -109,6 +114,7 @@ pub(crate) fn csv(tensors: &[TensorReport]) -> String {
             exact(tensor.max),
             tensor.name.clone(),
             exact(tensor.mean),
+            exact(tensor.std_dev),
             tensor.count.to_string(),
             tensor.zeros.to_string(),
             tensor.nans.to_string(),

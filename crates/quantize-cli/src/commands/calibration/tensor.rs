@@ -77,6 +77,8 @@ fn text(record: &TensorRecord, method: RangeMethod, ranges: &[MethodReport]) -> 
         ("smallest", bound(statistics.min())),
         ("largest", bound(statistics.max())),
         ("mean", mean),
+        ("standard deviation", statistics.std_dev().map_or_else(String::new, format::real)),
+        ("median", bound(statistics.quantile(0.5))),
     ]);
     if let Some(channels) = &record.channels {
         let width =
