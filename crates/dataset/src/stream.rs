@@ -102,35 +102,12 @@ impl Stream {
     /// When the data end before `to`, or are found to be damaged before it; when it is no position of these data with
     /// these options, or one that the stream has gone past. The stream cannot be read on after that.
     pub fn advance(&mut self, to: Position) -> Result<(), Error> {
-        let here = self.position();
-        let steps = |to: u64, here: u64| to.checked_sub(here).and_then(|steps| usize::try_from(steps).ok());
-        let steps = steps(to.samples, here.samples).zip(steps(to.skipped, here.skipped));
-        let shard = self.shard;
+        let (here, shard) = (self.position(), self.shard);
         self.attempt(|source| {
-            let refused = |problem: Problem| Err(problem.in_named(source.name()));
-            let start = source.passed();
-            let Some((samples, skipped)) = steps.filter(|(samples, _)| start.checked_add(*samples).is_some()) else {
-                let text = format!("sample {} lies before sample {start}, where reading is", to.samples);
-                return refused(Problem::Request(text));
-            };
-            if source.len().is_some_and(|len| samples > len.saturating_sub(start)) {
-                return refused(too_few(source.len().unwrap_or_default(), to));
-            }
-            if skipped > source.may_skip() {
-                return refused(Problem::Request(format!(
-                    "{} unreadable samples were left out before, more than may be left out now; allow as many",
-                    to.skipped
-                )));
-            }
-            if skipped > shard.owned(start..start + samples) {
-                return refused(Problem::Request(format!(
-                    "of the first {} samples, {} cannot have been left out; the position is of other data or of \
-                     another shard than {shard}",
-                    to.samples, to.skipped
-                )));
-            }
+            let in_source = |problem: Problem| problem.in_named(source.name());
+            let (samples, skipped) = steps(source, here, to, shard).map_err(in_source)?;
             source.pass(samples, skipped)?;
-            if source.passed() < start + samples {
+            if (source.passed() as u64) < to.samples {
                 return Err(too_few(source.passed(), to).in_named(source.name()));
             }
             Ok(())
@@ -179,6 +156,37 @@ impl Stream {
         self.failed = done.is_err();
         done
     }
+}
+
+/// How many samples lie between two positions, and how many of them were left out; an error if `to` cannot be reached.
+fn steps(source: &dyn Source, here: Position, to: Position, shard: Shard) -> Result<(usize, usize), Problem> {
+    if let Some(len) = source.len().filter(|&len| to.samples > len as u64) {
+        return Err(too_few(len, to));
+    }
+    let between = |to: u64, here: u64| to.checked_sub(here).and_then(|steps| usize::try_from(steps).ok());
+    let end = usize::try_from(to.samples).ok();
+    let (Some(samples), Some(skipped), Some(end)) =
+        (between(to.samples, here.samples), between(to.skipped, here.skipped), end)
+    else {
+        return Err(Problem::Request(format!(
+            "sample {} lies before sample {}, where reading is",
+            to.samples, here.samples
+        )));
+    };
+    if skipped > source.may_skip() {
+        return Err(Problem::Request(format!(
+            "{} unreadable samples were left out before, more than may be left out now; allow as many",
+            to.skipped
+        )));
+    }
+    if skipped > shard.owned(source.passed()..end) {
+        return Err(Problem::Request(format!(
+            "of the first {} samples, {} cannot have been left out; the position is of other data or of another shard \
+             than {shard}",
+            to.samples, to.skipped
+        )));
+    }
+    Ok((samples, skipped))
 }
 
 fn too_few(there: usize, to: Position) -> Problem {
