@@ -41,6 +41,7 @@
 //! ```
 
 mod binding;
+mod certificate;
 mod compile;
 mod error;
 mod execute;
@@ -54,6 +55,7 @@ mod session;
 mod workspace;
 
 pub use binding::show_shape;
+pub use certificate::Certificate;
 pub use compile::FusionHints;
 pub use error::Error;
 pub use float_region::TensorValues;

@@ -12,9 +12,9 @@ use crate::compile::compile;
 use crate::execute::{InputView, Run};
 use crate::float_region::{FloatPool, TensorValues};
 use crate::observe::Observed;
-use crate::plan::Plan;
+use crate::plan::{Plan, Work};
 use crate::workspace::Workspace;
-use crate::{Error, binding, choose_kernel};
+use crate::{Certificate, Error, binding, choose_kernel};
 
 /// Samples that go through the whole plan together: few enough that a layer's activations stay in the cache, enough that its
 /// weights are read from it rarely.
@@ -349,6 +349,22 @@ impl Session {
     /// The steps of the plan in the order they run.
     pub fn steps(&self) -> Vec<StepInfo> {
         self.plan.steps.iter().map(|step| StepInfo { tensor: step.names.join(", "), work: step.describe() }).collect()
+    }
+
+    /// What was proven of each integer dense layer, in the order they run.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        let steps = self.plan.steps.iter();
+        let dense = steps.filter_map(|step| match &step.work {
+            Work::Dense { dense, .. } => Some(Certificate {
+                tensor: step.names.join(", "),
+                channels: dense.weights.n(),
+                pair_sums_proven: dense.pair_sums_proven,
+                lowest: dense.reach.0,
+                highest: dense.reach.1,
+            }),
+            _ => None,
+        });
+        dense.collect()
     }
 }
 

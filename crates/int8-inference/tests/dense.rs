@@ -283,6 +283,28 @@ fn a_layer_that_could_overflow_int32_is_refused_by_name() {
 }
 
 #[test]
+fn the_certificate_bounds_are_reached_and_bad_pairs_counted() {
+    let mut b = Builder::default();
+    let zero_point = 3;
+    let x = b.qdq("x", Params::u8(1.0, zero_point));
+    // Columns: 127 + 127 in a pair, the same apart, negative.
+    let weights = b.weights(&[4, 3], vec![127, 127, -128, 127, 0, 0, 0, 127, -60, 0, 0, -68], &[1.0], 1);
+    let product = b.op("MatMul", &[&x, &weights]);
+    let bias = b.float(&[3], vec![10.0, 20.0, -30.0]);
+    let y = b.op("Add", &[&product, &bias]);
+    let session = Session::new(&b.model(&[4], &[&y]), &SessionOptions::default()).unwrap();
+    let [certificate] = &session.certificates()[..] else { panic!("one layer, one certificate") };
+    assert_eq!((certificate.channels, certificate.pair_sums_proven), (3, 2));
+    assert_eq!(certificate.tensor, session.steps()[1].tensor);
+    let levels = |input: f32| ndarray::Array2::from_elem((1, 4), input).into_dyn();
+    let all_255 = session.run(&levels(1e9).view()).unwrap();
+    assert_eq!(all_255[[0, 1]], 20.0 + 252.0 * 254.0);
+    // Channels 0 and 1 have positive weights only and channel 2 negative ones: their extremes are those of an input of one level.
+    assert_eq!(certificate.highest as f32, all_255[[0, 1]].max(all_255[[0, 0]]));
+    assert_eq!(certificate.lowest as f32, all_255[[0, 2]]);
+}
+
+#[test]
 fn unsigned_weights_with_a_zero_point_are_shifted() {
     let mut b = Builder::default();
     let x = b.qdq("x", Params::u8(1.0, 0));

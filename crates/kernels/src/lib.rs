@@ -47,6 +47,7 @@ mod levels;
 mod output;
 mod packed;
 mod packed_f32;
+mod pair_sums;
 mod scalar;
 mod select;
 #[cfg(target_arch = "x86_64")]
@@ -58,4 +59,5 @@ pub use kernel::{Kernel, Quantized, Rescale};
 pub use output::{Output, Requantize};
 pub use packed::PackedWeights;
 pub use packed_f32::PackedF32;
+pub use pair_sums::pair_sums_fit;
 pub use select::{available, best, with_isa};

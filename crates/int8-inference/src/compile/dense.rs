@@ -1,6 +1,6 @@
 //! Finds a quantized dense layer behind a tensor and prepares it for the kernels.
 
-use kernels::{Kernel, PackedWeights};
+use kernels::{Kernel, PackedWeights, pair_sums_fit};
 use onnx_model::TensorData;
 use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
@@ -31,6 +31,10 @@ pub(crate) struct Dense {
     /// Bias in accumulator steps minus the input zero point's share of each column.
     pub(crate) bias: Vec<i32>,
     pub(crate) output: DenseOutput,
+    /// Lowest and highest accumulator that any input gives.
+    pub(crate) reach: (i32, i32),
+    /// Channels whose 16-bit pair sums cannot overflow.
+    pub(crate) pair_sums_proven: usize,
 }
 
 /// What leaves the accumulators.
@@ -73,7 +77,8 @@ impl DensePattern<'_> {
         }
         let bias = self.bias(graph, &scales, n)?;
         let packed = kernel.pack(&weights, k, n);
-        let bias = self.fold_zero_point(&weights, &bias, n)?;
+        let (bias, reach) = self.fold_zero_point(&weights, &bias, n)?;
+        let pair_sums_proven = pair_sums_fit(&weights, k, n).into_iter().filter(|&fits| fits).count();
         let output = match self.output {
             Some(output) => DenseOutput::U8 {
                 multipliers: scales.iter().map(|scale| scale / output.scale).collect(),
@@ -83,7 +88,7 @@ impl DensePattern<'_> {
             },
             None => DenseOutput::F32 { scales, min: self.clamp.0, max: self.clamp.1 },
         };
-        Ok(Dense { weights: packed, bias, output })
+        Ok(Dense { weights: packed, bias, output, reach, pair_sums_proven })
     }
 
     fn weights(&self, graph: &Graph<'_>) -> Result<(Vec<i8>, usize, usize), Error> {
@@ -208,8 +213,9 @@ impl DensePattern<'_> {
             .collect()
     }
 
-    /// Moves the input zero point into the bias and proves that no input can overflow an int32 accumulator.
-    fn fold_zero_point(&self, weights: &[i8], bias: &[i64], n: usize) -> Result<Vec<i32>, Error> {
+    /// Moves the input zero point into the bias and proves that no input can overflow an int32 accumulator; returns the lowest and the
+    /// highest value any can reach as well.
+    fn fold_zero_point(&self, weights: &[i8], bias: &[i64], n: usize) -> Result<(Vec<i32>, (i32, i32)), Error> {
         let mut positive = vec![0i64; n];
         let mut negative = vec![0i64; n];
         for row in weights.chunks_exact(n.max(1)) {
@@ -218,20 +224,25 @@ impl DensePattern<'_> {
                 side[channel] += i64::from(weight);
             }
         }
-        (0..n)
-            .map(|channel| {
-                let column = positive[channel] + negative[channel];
-                let folded = bias[channel] - i64::from(self.input.zero_point) * column;
-                let highest = folded + 255 * positive[channel];
-                let lowest = folded + 255 * negative[channel];
-                match i32::try_from(folded) {
-                    Ok(folded) if highest <= i64::from(i32::MAX) && lowest >= i64::from(i32::MIN) => Ok(folded),
-                    _ => Err(self.invalid(format!(
-                        "channel {channel} can reach {lowest}..{highest}, outside int32; leave this layer in float"
-                    ))),
+        let mut reach: Option<(i32, i32)> = None;
+        let folded = (0..n).map(|channel| {
+            let column = positive[channel] + negative[channel];
+            let folded = bias[channel] - i64::from(self.input.zero_point) * column;
+            let lowest = folded + 255 * negative[channel];
+            let highest = folded + 255 * positive[channel];
+            match (i32::try_from(folded), i32::try_from(lowest), i32::try_from(highest)) {
+                (Ok(folded), Ok(lowest), Ok(highest)) => {
+                    let (low, high) = reach.unwrap_or((lowest, highest));
+                    reach = Some((low.min(lowest), high.max(highest)));
+                    Ok(folded)
                 }
-            })
-            .collect()
+                _ => Err(self.invalid(format!(
+                    "channel {channel} can reach {lowest}..{highest}, outside int32; leave this layer in float"
+                ))),
+            }
+        });
+        let folded = folded.collect::<Result<_, _>>()?;
+        Ok((folded, reach.unwrap_or_default()))
     }
 
     fn invalid(&self, reason: String) -> Error {
