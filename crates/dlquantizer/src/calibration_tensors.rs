@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use onnx_model::graph::GraphIndex;
-use onnx_model::proto::{GraphProto, ValueInfoProto};
+use onnx_model::proto::{GraphProto, NodeProto, ValueInfoProto};
 use onnx_model::{DataType, ValueInfo};
 
 use crate::constants::{dynamic, float_constant};
 use crate::convolutions::Convolution;
 use crate::layers::Layer;
-use crate::node::node_name;
+use crate::node::{node_name, operator};
 use crate::prepare::Origins;
 use crate::statistics::ChannelStatistics;
 use crate::{Error, TensorKind, TensorStatistics};
@@ -24,6 +24,8 @@ pub(crate) struct Tensor {
     pub(crate) channels: Option<(ChannelAxis, usize)>,
     /// Of a constant, which needs no data.
     pub(crate) constant: Option<Constant>,
+    /// The activation that has the very same values, in another shape; only that one is observed.
+    pub(crate) same_as: Option<String>,
 }
 
 /// The statistics of a constant.
@@ -113,11 +115,24 @@ pub(crate) fn list(
             } else if !made_by_layers.contains(output) {
                 let name = node_name(node);
                 let network = origins.of(output, &name).join(" + ");
-                tensors.push(Tensor::activation(output, &name, &network, None));
+                let same_as = reshaped(node).and_then(|source| observed(&tensors, source));
+                tensors.push(Tensor { same_as, ..Tensor::activation(output, &name, &network, None) });
             }
         }
     }
     Ok(tensors)
+}
+
+/// The tensor that a node only gives another shape.
+fn reshaped(node: &NodeProto) -> Option<&str> {
+    let moves = matches!(operator(node), "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze");
+    node.input.first().map(String::as_str).filter(|_| moves)
+}
+
+/// The tensor that is observed for this one, if it is an activation.
+fn observed(tensors: &[Tensor], name: &str) -> Option<String> {
+    let tensor = tensors.iter().find(|tensor| tensor.name == name && tensor.kind == TensorKind::Activation)?;
+    Some(tensor.same_as.clone().unwrap_or_else(|| name.to_owned()))
 }
 
 /// Whether an input holds real numbers; others, as token ids and masks, have no range.
@@ -171,6 +186,7 @@ impl Tensor {
             kind: TensorKind::Activation,
             channels,
             constant: None,
+            same_as: None,
         }
     }
 }

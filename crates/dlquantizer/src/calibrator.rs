@@ -224,10 +224,10 @@ impl<'m> Calibrator<'m> {
     ///
     /// As [`Calibrator::finish`].
     pub fn finish_shard(mut self, shard: Shard) -> Result<Calibration, Error> {
-        let mut collected = self.collect()?;
+        let collected = self.collect()?;
         let mut records = Vec::with_capacity(self.model.tensors().len());
         for tensor in self.model.tensors() {
-            records.extend(record(tensor, &mut collected)?);
+            records.extend(record(tensor, &collected)?);
         }
         let coverage = Coverage::shard(shard);
         Calibration::new(self.model.digest().to_owned(), collected.samples, coverage, collected.sketch, records)
@@ -318,16 +318,19 @@ impl<'m> Calibrator<'m> {
 
 /// The tensors that are observed.
 fn activations(model: &FloatModel) -> impl Iterator<Item = &Tensor> {
-    model.tensors().iter().filter(|tensor| tensor.kind == TensorKind::Activation)
+    model.tensors().iter().filter(|tensor| tensor.kind == TensorKind::Activation && tensor.same_as.is_none())
 }
 
 /// The record of a tensor; none for integers (shapes, indices), which pass by unobserved and have no range.
-fn record(tensor: &Tensor, collected: &mut Collected) -> Result<Option<TensorRecord>, Error> {
-    let (statistics, halves, channels, texture) = match (&tensor.constant, collected.activations.remove(&tensor.name)) {
+fn record(tensor: &Tensor, collected: &Collected) -> Result<Option<TensorRecord>, Error> {
+    let observed = collected.activations.get(tensor.same_as.as_ref().unwrap_or(&tensor.name));
+    let (statistics, halves, channels, texture) = match (&tensor.constant, observed) {
         (Some(constant), _) => (constant.statistics.clone(), None, constant.channels.clone(), None),
         (None, Some(activation)) => {
             let merge = |error| Error::Merge(format!("tensor \"{}\": {error}", tensor.name));
             let Activation { halves, channels, texture } = activation.clone();
+            // Channels and neighbours are a matter of shape.
+            let (channels, texture) = tensor.same_as.is_none().then_some((channels, texture)).unwrap_or_default();
             (activation.statistics().map_err(merge)?, Some(halves), channels, texture)
         }
         (None, None) => return Ok(None),

@@ -132,17 +132,36 @@ fn a_model_of_a_fixed_batch_is_run_in_that_batch() {
 fn samples_are_found_behind_other_axes() {
     let mut net = Net::new(&[2]);
     net.op("Transpose", &["x"], "turned");
-    net.op("Transpose", &["turned"], "back");
+    net.op("Neg", &["turned"], "negative");
+    net.op("Transpose", &["negative"], "back");
     net.dense("back", "y", 2, 2);
     let x = array(&[70, 2], Random::new(6).values(140, 5.0, 6.0));
     let model = open(&net, &["y"]);
     same_for_any_cut(&model, &data(&x));
     let calibration = calibrate(&model, &data(&x)).unwrap();
-    assert_eq!(
-        calibration.tensor("turned").unwrap().statistics,
-        calibration.tensor("x").unwrap().statistics,
-        "the padding is left out"
-    );
+    assert_eq!(calibration.tensor("turned").unwrap().statistics, calibration.tensor("x").unwrap().statistics);
+    check(&calibration, &model, &x);
+}
+
+#[test]
+fn a_tensor_in_another_shape_has_the_values_of_the_first() {
+    let mut net = Net::new(&[2, 3]);
+    net.op("Flatten", &["x"], "flat");
+    net.op("Identity", &["flat"], "again");
+    net.op("Neg", &["again"], "negative");
+    net.dense("negative", "fc", 6, 4);
+    net.op("Flatten", &["fc"], "last");
+    let model = open(&net, &["fc", "last"]);
+    let calibrator = Calibrator::with_threads(&model, Some(1)).unwrap();
+    let observed = calibrator.state_bytes() / (2 * dlquantizer::Observer::STATE_BYTES);
+    let x = Random::new(6).array(&[70, 2, 3]);
+    let calibration = calibrator.run(data(&x).batches(70)).unwrap();
+    assert_eq!(observed, 3, "x, negative and fc");
+    check(&calibration, &model, &x);
+    let [fc, last] = ["fc", "last"].map(|name| calibration.tensor(name).unwrap());
+    assert_eq!((&fc.statistics, &fc.halves), (&last.statistics, &last.halves));
+    assert!(fc.channels.is_some() && last.channels.is_none());
+    assert!(calibration.tensors().iter().any(|tensor| tensor.name == "flat"));
 }
 
 #[test]
