@@ -6,8 +6,8 @@ use onnx_model::Model;
 use crate::sketch::{Sketch, sample_hash};
 use crate::{CALIBRATION_SAMPLES_KEY, Error};
 
-/// Hashes that go into an int8 model: few bytes, and enough to notice one sample in ten with 99.9 % probability.
-const IN_MODEL: usize = 64;
+/// Hashes that go into an int8 model: few bytes, and enough to notice one sample in five with 99.9 % probability.
+const IN_MODEL: usize = 32;
 
 /// Samples of a calibration that occur among others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub(crate) fn columns(octaves: &[Octave]) -> String {
     for exponent in last.saturating_sub(SHOWN as i32 - 1)..=last {
         match octaves.iter().find(|octave| octave.exponent == exponent) {
             Some(octave) => {
-                let height = HEIGHTS[(7 * octave.count()).div_ceil(most) as usize];
+                let height = HEIGHTS[(8 * octave.count()).div_ceil(most).saturating_sub(1) as usize];
                 text.push_str(&console::paint(style(octave), &height.to_string()));
             }
             None => text.push(' '),
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn columns_are_as_high_as_their_octave_is_full() {
         let octave = |exponent, in_range| Octave { exponent, in_range, clipped: 0, underflow: 0 };
-        assert_eq!(columns(&[octave(-1, 1), octave(1, 100)]), format!("{}▂ █ 2^-1..2^2", " ".repeat(13)));
+        assert_eq!(columns(&[octave(-1, 1), octave(1, 100)]), format!("{}▁ █ 2^-1..2^2", " ".repeat(13)));
         assert_eq!(columns(&[]), "");
         assert!(columns(&[octave(-40, 5), octave(3, 5)]).ends_with("█ 2^-12..2^4"));
     }

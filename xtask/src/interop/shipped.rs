@@ -1,8 +1,9 @@
 //! The two shipped data sets: a network trained here and the one in the repository, quantized by us and by ONNX Runtime.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::judge::{Expected, Judge, QGEMM, QLINEAR_MATMUL};
 use crate::workspace::Workspace;
@@ -19,6 +20,9 @@ const VARIANTS: [(&str, bool, [&str; 3]); 8] = [
     ("matmul-s8-per-channel", true, ["s8", "per-channel", "asymmetric"]),
     ("matmul-s8-symmetric", true, ["s8", "per-channel", "symmetric"]),
 ];
+
+/// Ranges that cut values off, besides the default that does not; the models of single operators have the others.
+const RANGES: [&str; 3] = ["percentile", "entropy", "mse"];
 
 /// A float model with samples to calibrate and to test it.
 struct Shipped {
@@ -73,7 +77,16 @@ fn ours(judge: &mut Judge<'_>, shipped: &Shipped) -> Result<usize> {
     let layers = judge.quantize.emit(model, &state, None, &int8)?;
     judge.valid(name, &[model, &int8])?;
     judge.float(name, model, test)?;
-    judge.int8(name, &int8, test, &Expected { layers, kernels: &[QGEMM], same_class: *same_class })?;
+    let expected = Expected { layers, kernels: &[QGEMM], same_class: *same_class };
+    judge.int8(name, &int8, test, &expected)?;
+    for range in RANGES {
+        let name = format!("{name}.{range}");
+        let (recipe, int8) = (judge.file(&format!("{name}.toml")), judge.file(&format!("{name}.int8.onnx")));
+        fs::write(&recipe, format!("range = \"{range}\"\n")).with_context(|| recipe.display().to_string())?;
+        judge.quantize.emit(model, &state, Some(&recipe), &int8)?;
+        judge.valid(&name, &[&int8])?;
+        judge.int8(&name, &int8, test, &expected)?;
+    }
     Ok(layers)
 }
 

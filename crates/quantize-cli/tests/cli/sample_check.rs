@@ -90,7 +90,7 @@ fn samples_that_calibrated_prove_nothing() {
     let output = validate(&[]);
     assert_eq!(output.status.code(), Some(2));
     let error = stderr(&output);
-    assert!(error.contains("64 of the 64 calibration samples that") && error.contains("--allow-overlap"), "{error}");
+    assert!(error.contains("32 of the 32 calibration samples that") && error.contains("--allow-overlap"), "{error}");
     assert_eq!(validate(&["--allow-overlap"]).status.code(), Some(0));
     // The calibration file knows more of its samples than the model.
     let calibration = files().calibration.to_str().unwrap();
