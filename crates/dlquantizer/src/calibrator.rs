@@ -330,7 +330,7 @@ fn record(tensor: &Tensor, collected: &Collected) -> Result<Option<TensorRecord>
             let merge = |error| Error::Merge(format!("tensor \"{}\": {error}", tensor.name));
             let Activation { halves, channels, texture } = activation.clone();
             // Channels and neighbours are a matter of shape.
-            let (channels, texture) = tensor.same_as.is_none().then_some((channels, texture)).unwrap_or_default();
+            let (channels, texture) = if tensor.same_as.is_none() { (channels, texture) } else { (None, None) };
             (activation.statistics().map_err(merge)?, Some(halves), channels, texture)
         }
         (None, None) => return Ok(None),

@@ -71,8 +71,13 @@ impl Worker {
             let hash = sample_hash(block.sample(sample));
             self.sketch.insert(hash);
             samples.push(((hash & 1) as usize, sample));
-            self.textures.resize(names.len(), Texture::default());
-            self.textures.iter_mut().zip(block.sample(sample)).for_each(|(texture, values)| texture.observe(values));
+            if Texture::is_of_interest(hash) {
+                self.textures.resize(names.len(), Texture::default());
+                self.textures
+                    .iter_mut()
+                    .zip(block.sample(sample))
+                    .for_each(|(texture, values)| texture.observe(values));
+            }
         }
         if !batching.fixed {
             // Each half in one piece.
