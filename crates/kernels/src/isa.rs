@@ -6,21 +6,25 @@ use core::str::FromStr;
 pub enum Isa {
     /// Portable Rust, no intrinsics: the definition of every result.
     Scalar,
-    /// x86-64 AVX2 and FMA: bytes widened to 16 bits, `vpmaddwd`; f32 by `vfmadd`.
+    /// x86-64 AVX2 and FMA: `vpmaddubsw` where it is proven exact ([`pair_sums_fit`](crate::pair_sums_fit)), else bytes widened to 16 bits and
+    /// `vpmaddwd`; f32 by `vfmadd`.
     Avx2,
+    /// x86-64 AVX-512 with its byte and word instructions: as AVX2, on 512 bits.
+    Avx512Bw,
     /// x86-64 AVX-512 with VNNI: `vpdpbusd`; f32 by `vfmadd` on 512 bits.
     Avx512Vnni,
 }
 
 impl Isa {
     /// Every instruction set, slow to fast.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512Vnni];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512Bw, Self::Avx512Vnni];
 
     /// The name [`FromStr`] reads and [`fmt::Display`] writes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::Avx512Bw => "avx512bw",
             Self::Avx512Vnni => "avx512vnni",
         }
     }

@@ -2,7 +2,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::{fmt, slice};
 
-use crate::Isa;
+use crate::{Isa, pair_sums_fit};
 
 /// Weights along `k` that stand side by side for one output channel: what one 32-bit lane of a dot-product instruction takes.
 pub(crate) const GROUP: usize = 4;
@@ -27,6 +27,8 @@ pub(crate) struct Layout {
 pub struct PackedWeights {
     lines: Vec<Line>,
     column_sums: Vec<i32>,
+    /// Of each panel, whether all its channels pass [`pair_sums_fit`].
+    proven: Vec<bool>,
     k: usize,
     n: usize,
     isa: Isa,
@@ -42,7 +44,10 @@ impl PackedWeights {
             reason = "padding overflows only where the slice of k * n weights could not exist"
         )]
         let padded = padded.expect("pack: padded weights exceed the address space");
-        let mut packed = Self { lines: vec![Line([0; 64]); padded.div_ceil(64)], column_sums: vec![0; n], k, n, isa };
+        let lines = vec![Line([0; 64]); padded.div_ceil(64)];
+        let fit = pair_sums_fit(weights, k, n);
+        let proven = fit.chunks(layout.panel).map(|panel| panel.iter().all(|&fits| fits)).collect();
+        let mut packed = Self { lines, column_sums: vec![0; n], proven, k, n, isa };
         packed.fill(weights, layout);
         packed
     }
@@ -65,6 +70,11 @@ impl PackedWeights {
                 }
             }
         }
+    }
+
+    /// Whether the sum of two neighbouring products fits 16 bits in each channel of panel `index`, whatever the inputs.
+    pub(crate) fn proven(&self, index: usize) -> bool {
+        self.proven[index]
     }
 
     /// Where the panel whose first channel is `first` starts: every panel before it is full.

@@ -20,8 +20,10 @@ pub fn with_isa(isa: Isa) -> Option<&'static dyn Kernel> {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => crate::simd::avx2(),
         #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Bw => crate::simd::avx512bw(),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => crate::simd::avx512vnni(),
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 | Isa::Avx512Vnni => None,
+        Isa::Avx2 | Isa::Avx512Bw | Isa::Avx512Vnni => None,
     }
 }

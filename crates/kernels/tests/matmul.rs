@@ -25,7 +25,14 @@ impl Case {
     fn new(rows: usize, k: usize, n: usize, seed: u64) -> Self {
         let mut random = Random(seed);
         let input = random.inputs(rows * k);
-        let weights = random.weights(k * n);
+        let mut weights = random.weights(k * n);
+        // Runs of channels whose pair sums fit 16 bits, beside others: both kinds of panels, and panels of both kinds.
+        let tame: Vec<bool> = (0..n.div_ceil(8)).map(|_| random.below(4) > 0).collect();
+        for (i, weight) in weights.iter_mut().enumerate() {
+            if tame[i % n / 8] {
+                *weight /= 2;
+            }
+        }
         let near = 1 << 16;
         let bias = (0..n).map(|_| match random.below(4) {
             // Overflows 32 bits with almost any product.
@@ -134,6 +141,31 @@ fn extremes_alone_at_a_depth_that_overflows() {
             let mut out = vec![0; rows * n];
             kernel.matmul(&vec![byte; rows * k], rows, &packed, &[3; 5], Output::I32(&mut out));
             assert_eq!(out, vec![expected; rows * n], "{} {byte} x {weight}", kernel.isa());
+        }
+    }
+}
+
+#[test]
+fn pair_sums_at_the_edges_of_16_bits() {
+    // Every pair of weights that just fits, and those that just do not, alone and side by side in one panel.
+    let fit = [(64, 64), (127, 1), (1, 127), (-64, -64), (-128, 0), (-127, -1), (-128, 127)];
+    let wide = [(64, 65), (127, 2), (127, 127), (-65, -64), (-128, -1), (-128, -128)];
+    let (rows, k) = (9, 38);
+    let all = fit.iter().chain(&wide);
+    let uniform = all.clone().map(|&pair| vec![pair; 70]);
+    let mixed = [(0..70).map(|c| if c == 40 { wide[c % 6] } else { fit[c % 7] }).collect(), all.copied().collect()];
+    for pairs in uniform.chain(mixed) {
+        let n = pairs.len();
+        let weight = |i: usize, c: usize| if i.is_multiple_of(2) { pairs[c].0 } else { pairs[c].1 };
+        let weights: Vec<i8> = (0..k * n).map(|i| weight(i / n, i % n)).collect();
+        for input in [vec![255; rows * k], Random(5).bytes(rows * k, &[0, 255])] {
+            let expected = accumulators(&input, rows, &weights, k, n, &vec![-7; n]);
+            for kernel in available() {
+                let mut out = vec![0; rows * n];
+                let packed = kernel.pack(&weights, k, n);
+                kernel.matmul(&input, rows, &packed, &vec![-7; n], Output::I32(&mut out));
+                assert_eq!(out, expected, "{} {pairs:?}", kernel.isa());
+            }
         }
     }
 }

@@ -17,11 +17,13 @@ fn fastest_first_and_scalar_always_last() {
 #[test]
 fn detection_agrees_with_the_standard_library() {
     let avx2 = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
-    let avx512vnni = std::arch::is_x86_feature_detected!("avx512f")
+    let avx512bw = avx2
+        && std::arch::is_x86_feature_detected!("avx512f")
         && std::arch::is_x86_feature_detected!("avx512bw")
-        && std::arch::is_x86_feature_detected!("avx512vl")
-        && std::arch::is_x86_feature_detected!("avx512vnni");
+        && std::arch::is_x86_feature_detected!("avx512vl");
+    let avx512vnni = avx512bw && std::arch::is_x86_feature_detected!("avx512vnni");
     assert_eq!(with_isa(Isa::Avx2).is_some(), avx2);
+    assert_eq!(with_isa(Isa::Avx512Bw).is_some(), avx512bw);
     assert_eq!(with_isa(Isa::Avx512Vnni).is_some(), avx512vnni);
 }
 
@@ -34,5 +36,5 @@ fn names_round_trip() {
     assert!(Isa::ALL.is_sorted());
     assert_eq!(format!("{:>8}", Isa::Avx2), "    avx2");
     let error = "avx3".parse::<Isa>().unwrap_err();
-    assert_eq!(error.to_string(), "unknown instruction set; known are scalar avx2 avx512vnni");
+    assert_eq!(error.to_string(), "unknown instruction set; known are scalar avx2 avx512bw avx512vnni");
 }

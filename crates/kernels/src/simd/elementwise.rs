@@ -13,9 +13,9 @@ pub(crate) struct Quantize {
     pub(crate) len: usize,
 }
 
-impl Task for Quantize {
+impl<V: Vector> Task<V> for Quantize {
     #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
+    unsafe fn run(self) {
         // SAFETY: `enter` runs on a CPU that has `V`; both pointers are valid for `len` elements.
         unsafe {
             let levels = VectorLevels::<V>::new(self.levels);
@@ -56,9 +56,9 @@ pub(crate) struct Dequantize {
     pub(crate) len: usize,
 }
 
-impl Task for Dequantize {
+impl<V: Vector> Task<V> for Dequantize {
     #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
+    unsafe fn run(self) {
         // SAFETY: `enter` runs on a CPU that has `V`; both pointers are valid for `len` elements.
         unsafe {
             let real = Real::<V>::new(self.scale, self.zero_point);
@@ -91,9 +91,9 @@ pub(crate) struct Add {
     pub(crate) len: usize,
 }
 
-impl Task for Add {
+impl<V: Vector> Task<V> for Add {
     #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
+    unsafe fn run(self) {
         // SAFETY: `enter` runs on a CPU that has `V`; all pointers are valid for `len` elements.
         unsafe {
             let a = Real::<V>::new(self.a.scale, self.a.zero_point);
@@ -118,9 +118,9 @@ pub(crate) struct Lookup<'a> {
     pub(crate) len: usize,
 }
 
-impl Task for Lookup<'_> {
+impl<V: Vector> Task<V> for Lookup<'_> {
     #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
+    unsafe fn run(self) {
         // SAFETY: `enter` runs on a CPU that has `V`; both pointers are valid for `len` bytes.
         unsafe { V::lookup(self.table, self.input, self.out, self.len) };
     }

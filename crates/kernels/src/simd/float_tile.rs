@@ -80,9 +80,9 @@ pub(crate) unsafe fn run<V: Vector, const R: usize, const C: usize>(tile: &Float
 
 struct Run<'a, const R: usize, const C: usize>(&'a FloatTile<'a>);
 
-impl<const R: usize, const C: usize> Task for Run<'_, R, C> {
+impl<V: Vector, const R: usize, const C: usize> Task<V> for Run<'_, R, C> {
     #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
+    unsafe fn run(self) {
         let tile = self.0;
         // SAFETY: `enter` runs on a CPU that has `V`; the tile's pointers are valid for `R` rows and `C` vectors.
         unsafe {

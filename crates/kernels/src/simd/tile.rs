@@ -3,14 +3,15 @@
 //! A tile is up to R rows by C vectors of accumulators that start from the bias, stay in registers for all of `k` and go through the epilogue
 //! straight from there. Panels of weights are the outer loop: one panel stays in the cache while all rows pass.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::vector::{Task, Vector};
+use super::vector::{Dot, Task, Vector};
 use crate::levels::Levels;
 use crate::packed::GROUP;
 use crate::{Output, PackedWeights};
 
-/// Runs one tile; the entry of [`Vector::TILES`] for its number of rows and vectors.
+/// Runs one tile; the entry of [`Vector::TILES`] or [`Vector::PROVEN_TILES`] for its number of rows and vectors.
 pub(crate) type TileFn = unsafe fn(&Tile<'_>);
 
 /// Where one tile reads and writes. Pointers are valid for the tile's rows and columns.
@@ -72,9 +73,10 @@ pub(crate) unsafe fn matmul<V: Vector>(
     let sink = Sink::new(output);
     for channel in (0..n).step_by(panel) {
         let columns = panel.min(n - channel);
+        let tiles = if weights.proven(channel / panel) { V::PROVEN_TILES } else { V::TILES };
         let weights = &weights.as_slice()[weights.panel_start(channel)..];
         let bias = &bias[channel..][..columns];
-        for tile_rows in row_tiles(rows, V::TILES.len()) {
+        for tile_rows in row_tiles(rows, tiles.len()) {
             let tile = Tile {
                 input: input[tile_rows.start * k..tile_rows.end * k].as_ptr(),
                 k,
@@ -86,7 +88,7 @@ pub(crate) unsafe fn matmul<V: Vector>(
                 channel,
                 sink: &sink,
             };
-            let run = V::TILES[tile_rows.len() - 1][columns.div_ceil(V::LANES) - 1];
+            let run = tiles[tile_rows.len() - 1][columns.div_ceil(V::LANES) - 1];
             // SAFETY: the caller vouches for the CPU. `input` was sliced to the tile's rows, `bias` to its columns; the panel holds
             // `columns` rounded up to whole vectors for every group of inputs; output, multipliers and scales were checked to be
             // `[rows, n]` and `[n]`, and the tile lies inside `rows` and `n`.
@@ -110,26 +112,26 @@ pub(crate) const fn panel<V: Vector>() -> usize {
     V::TILES[0].len() * V::LANES
 }
 
-/// The [`TileFn`] of `R` rows by `C` vectors.
+/// The [`TileFn`] of `R` rows by `C` vectors that multiplies as `D` does.
 ///
 /// # Safety
 ///
-/// The CPU has `V`'s instruction set and the pointers of `tile` are valid for `R` rows and `C` vectors.
-pub(crate) unsafe fn run<V: Vector, const R: usize, const C: usize>(tile: &Tile<'_>) {
+/// The CPU has `V`'s instruction set, and the pointers of `tile` are valid for `R` rows and `C` vectors.
+pub(crate) unsafe fn run<V: Vector, D: Dot<V>, const R: usize, const C: usize>(tile: &Tile<'_>) {
     // SAFETY: the caller's promise is the one `enter` and the task ask for.
-    unsafe { V::enter(Run::<R, C>(tile)) };
+    unsafe { V::enter(Run::<D, R, C>(tile, PhantomData)) };
 }
 
-struct Run<'a, const R: usize, const C: usize>(&'a Tile<'a>);
+struct Run<'a, D, const R: usize, const C: usize>(&'a Tile<'a>, PhantomData<D>);
 
-impl<const R: usize, const C: usize> Task for Run<'_, R, C> {
+impl<V: Vector, D: Dot<V>, const R: usize, const C: usize> Task<V> for Run<'_, D, R, C> {
     #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
+    unsafe fn run(self) {
         let tile = self.0;
         // SAFETY: `enter` runs on a CPU that has `V`; the tile's pointers are valid for `R` rows and `C` vectors.
         unsafe {
             let sums = start::<V, R, C>(tile);
-            let sums = accumulate::<V, R, C>(sums, tile.input, tile.k, tile.k, tile.weights);
+            let sums = accumulate::<V, D, R, C>(sums, tile.input, tile.k, tile.k, tile.weights);
             finish::<V, R, C>(sums, tile);
         }
     }
@@ -157,7 +159,7 @@ unsafe fn start<V: Vector, const R: usize, const C: usize>(tile: &Tile<'_>) -> [
 
 /// Adds the products of `k` inputs of each of `R` rows, `stride` bytes apart, with a panel of `C` vectors.
 #[inline(always)]
-unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(
+unsafe fn accumulate<V: Vector, D: Dot<V>, const R: usize, const C: usize>(
     mut sums: [[V::I32; C]; R],
     input: *const u8,
     stride: usize,
@@ -169,15 +171,15 @@ unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(
     // SAFETY: the caller's promise: `R` rows of `k` inputs and `k` inputs, rounded up to whole groups, of `C` vectors of weights.
     unsafe {
         for group in 0..groups {
-            let mut weights = [V::weights(panel.add(group * step)); C];
+            let mut weights = [D::weights(panel.add(group * step)); C];
             for c in 1..C {
-                weights[c] = V::weights(panel.add(group * step + c * V::LANES * GROUP));
+                weights[c] = D::weights(panel.add(group * step + c * V::LANES * GROUP));
             }
             for r in 0..R {
                 let bytes = input.add(r * stride + group * GROUP).cast::<[u8; GROUP]>().read();
-                let inputs = V::inputs(bytes);
+                let inputs = D::inputs(bytes);
                 for c in 0..C {
-                    sums[r][c] = V::dot(sums[r][c], inputs, weights[c]);
+                    sums[r][c] = D::dot(sums[r][c], inputs, weights[c]);
                 }
             }
         }
@@ -188,10 +190,10 @@ unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(
                 // Byte by byte: a copy of variable length would be a call with every accumulator spilled around it.
                 let byte = |i: usize| if i < rest { last.add(i).read() } else { 0 };
                 let bytes = [byte(0), byte(1), byte(2), 0];
-                let inputs = V::inputs(bytes);
+                let inputs = D::inputs(bytes);
                 for c in 0..C {
-                    let weights = V::weights(panel.add(groups * step + c * V::LANES * GROUP));
-                    sums[r][c] = V::dot(sums[r][c], inputs, weights);
+                    let weights = D::weights(panel.add(groups * step + c * V::LANES * GROUP));
+                    sums[r][c] = D::dot(sums[r][c], inputs, weights);
                 }
             }
         }

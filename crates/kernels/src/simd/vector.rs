@@ -16,25 +16,16 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     const LANES: usize;
     /// `TILES[rows - 1][vectors - 1]`: the register tiles this instruction set has the registers for.
     const TILES: &'static [&'static [TileFn]];
+    /// The same for panels whose pair sums are [proven](crate::PackedWeights::proven) to fit 16 bits, with as many vectors.
+    const PROVEN_TILES: &'static [&'static [TileFn]];
     /// The same for products in f32.
     const FLOAT_TILES: &'static [&'static [FloatTileFn]];
 
     type I32: Copy;
     type F32: Copy;
-    /// Four consecutive inputs, the same in every lane, ready for [`Vector::dot`].
-    type Inputs: Copy;
-    /// Four consecutive weights of one output channel per lane, ready for [`Vector::dot`].
-    type Weights: Copy;
 
     /// Runs `task` compiled for this instruction set.
-    unsafe fn enter<T: Task>(task: T);
-
-    /// Inputs from their four bytes in memory order.
-    unsafe fn inputs(bytes: [u8; 4]) -> Self::Inputs;
-    /// Reads `4 * LANES` bytes, aligned to that size.
-    unsafe fn weights(from: *const i8) -> Self::Weights;
-    /// Adds the four products of each lane to `sum`, modulo 2^32.
-    unsafe fn dot(sum: Self::I32, inputs: Self::Inputs, weights: Self::Weights) -> Self::I32;
+    unsafe fn enter<T: Task<Self>>(task: T);
 
     unsafe fn load_i32(from: *const i32, count: usize) -> Self::I32;
     unsafe fn load_f32(from: *const f32, count: usize) -> Self::F32;
@@ -71,10 +62,29 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     unsafe fn lookup(table: &[u8; 256], from: *const u8, to: *mut u8, count: usize);
 }
 
+/// One way of an instruction set to multiply bytes, unsigned inputs with signed weights.
+///
+/// # Safety
+///
+/// As in [`Vector`].
+pub(crate) trait Dot<V: Vector> {
+    /// Four consecutive inputs, the same in every lane.
+    type Inputs: Copy;
+    /// Four consecutive weights of one output channel per lane.
+    type Weights: Copy;
+
+    /// Inputs from their four bytes in memory order.
+    unsafe fn inputs(bytes: [u8; 4]) -> Self::Inputs;
+    /// Reads `4 * LANES` bytes, aligned to that size.
+    unsafe fn weights(from: *const i8) -> Self::Weights;
+    /// Adds the four products of each lane to `sum`, modulo 2^32.
+    unsafe fn dot(sum: V::I32, inputs: Self::Inputs, weights: Self::Weights) -> V::I32;
+}
+
 /// A piece of work written once for every [`Vector`].
-pub(crate) trait Task {
+pub(crate) trait Task<V> {
     /// # Safety
     ///
     /// Only [`Vector::enter`] calls this; the pointers inside the task must be valid as the task says.
-    unsafe fn run<V: Vector>(self);
+    unsafe fn run(self);
 }

@@ -1,13 +1,17 @@
 //! Detection of x86-64 instruction sets; each one's vectors have a file of their own.
 
 mod avx2;
+mod avx512;
+mod avx512bw;
 mod avx512vnni;
 
 use core::arch::x86_64::__cpuid_count;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use avx2::Avx2;
-use avx512vnni::Avx512Vnni;
+use avx512::Avx512;
+use avx512bw::Madd;
+use avx512vnni::Vnni;
 
 use super::vectorized::Vectorized;
 use crate::Kernel;
@@ -23,10 +27,17 @@ pub(crate) fn avx2() -> Option<&'static dyn Kernel> {
     has_avx2::get().then_some(&KERNEL)
 }
 
+/// The kernel of AVX-512 without VNNI, if the CPU and the operating system support it.
+pub(crate) fn avx512bw() -> Option<&'static dyn Kernel> {
+    // SAFETY: handed out only after detection.
+    static KERNEL: Vectorized<Avx512<Madd>> = unsafe { Vectorized::new() };
+    has_avx512::get().then_some(&KERNEL)
+}
+
 /// The AVX-512-VNNI kernel, if the CPU and the operating system support it.
 pub(crate) fn avx512vnni() -> Option<&'static dyn Kernel> {
     // SAFETY: handed out only after detection.
-    static KERNEL: Vectorized<Avx512Vnni> = unsafe { Vectorized::new() };
+    static KERNEL: Vectorized<Avx512<Vnni>> = unsafe { Vectorized::new() };
     (has_avx512::get() && has_vnni()).then_some(&KERNEL)
 }
 

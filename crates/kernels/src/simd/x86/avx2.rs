@@ -1,29 +1,35 @@
-//! 256-bit vectors; bytes are widened to 16 bits so that `vpmaddwd` is exact.
-//!
-//! `vpmaddubsw` would take the bytes as they are, but it saturates pair sums to 16 bits.
+//! 256-bit vectors. `vpmaddubsw` takes bytes as they are but saturates pair sums to 16 bits, so it is only for panels with a proof; other
+//! bytes are widened so that `vpmaddwd` is exact.
 
 use core::arch::x86_64::*;
 
 use crate::Isa;
 use crate::simd::float_tile::{self, FloatTileFn};
 use crate::simd::tile::{self, TileFn};
-use crate::simd::vector::{Task, Vector};
+use crate::simd::vector::{Dot, Task, Vector};
 
 #[derive(Debug)]
 pub(crate) struct Avx2;
 
+/// Bytes as they are, for `vpmaddubsw`.
+struct PairSums;
+
+/// Bytes widened to 16 bits, for `vpmaddwd`.
+struct Wide;
+
 /// Four bytes of each lane as 16-bit pairs.
 #[derive(Clone, Copy)]
-pub(crate) struct Widened {
+struct Widened {
     /// Bytes 0 and 2.
     even: __m256i,
     /// Bytes 1 and 3.
     odd: __m256i,
 }
 
-/// Tiles of `R` rows: 4 x 2 accumulators, 4 vectors of widened weights and 2 of inputs fill 14 of 16 registers.
-const fn row<const R: usize>() -> &'static [TileFn] {
-    &[tile::run::<Avx2, R, 1>, tile::run::<Avx2, R, 2>]
+/// Tiles of `R` rows. `Wide`: 4 x 2 accumulators, 4 vectors of widened weights and 2 of inputs fill 14 of 16 registers. `PairSums`: 5 x 2
+/// accumulators, 2 vectors of weights, the inputs, ones and a product fill 15.
+const fn row<D: Dot<Avx2>, const R: usize>() -> &'static [TileFn] {
+    &[tile::run::<Avx2, D, R, 1>, tile::run::<Avx2, D, R, 2>]
 }
 
 /// Tiles of `R` rows in f32: 6 x 2 accumulators, 2 vectors of weights and the input fill 15 of 16 registers.
@@ -62,42 +68,20 @@ unsafe fn load_bytes(from: *const u8, count: usize) -> __m128i {
 impl Vector for Avx2 {
     const ISA: Isa = Isa::Avx2;
     const LANES: usize = 8;
-    const TILES: &'static [&'static [TileFn]] = &[row::<1>(), row::<2>(), row::<3>(), row::<4>()];
+    const TILES: &'static [&'static [TileFn]] =
+        &[row::<Wide, 1>(), row::<Wide, 2>(), row::<Wide, 3>(), row::<Wide, 4>()];
+    const PROVEN_TILES: &'static [&'static [TileFn]] =
+        &[row::<PairSums, 1>(), row::<PairSums, 2>(), row::<PairSums, 3>(), row::<PairSums, 4>(), row::<PairSums, 5>()];
     const FLOAT_TILES: &'static [&'static [FloatTileFn]] =
         &[float_row::<1>(), float_row::<2>(), float_row::<3>(), float_row::<4>(), float_row::<5>(), float_row::<6>()];
 
     type I32 = __m256i;
     type F32 = __m256;
-    type Inputs = Widened;
-    type Weights = Widened;
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn enter<T: Task>(task: T) {
+    unsafe fn enter<T: Task<Self>>(task: T) {
         // SAFETY: this is `enter`, and the caller vouches for the CPU and the task's pointers.
-        unsafe { task.run::<Self>() };
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn inputs(bytes: [u8; 4]) -> Widened {
-        let bytes = _mm256_set1_epi32(i32::from_le_bytes(bytes));
-        Widened { even: _mm256_and_si256(bytes, _mm256_set1_epi16(0xff)), odd: _mm256_srli_epi16::<8>(bytes) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn weights(from: *const i8) -> Widened {
-        // SAFETY: the caller's promise: 32 readable bytes, aligned to 32.
-        let bytes = unsafe { _mm256_load_si256(from.cast()) };
-        Widened { even: _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes)), odd: _mm256_srai_epi16::<8>(bytes) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn dot(sum: __m256i, inputs: Widened, weights: Widened) -> __m256i {
-        let even = _mm256_madd_epi16(inputs.even, weights.even);
-        let odd = _mm256_madd_epi16(inputs.odd, weights.odd);
-        _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
+        unsafe { task.run() };
     }
 
     #[inline]
@@ -275,5 +259,58 @@ impl Vector for Avx2 {
                 to.add(i).write(table[usize::from(from.add(i).read())]);
             }
         }
+    }
+}
+
+impl Dot<Avx2> for PairSums {
+    type Inputs = __m256i;
+    type Weights = __m256i;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn inputs(bytes: [u8; 4]) -> __m256i {
+        _mm256_set1_epi32(i32::from_le_bytes(bytes))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn weights(from: *const i8) -> __m256i {
+        // SAFETY: the caller's promise: 32 readable bytes, aligned to 32.
+        unsafe { _mm256_load_si256(from.cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn dot(sum: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
+        let pairs = _mm256_maddubs_epi16(inputs, weights);
+        _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+}
+
+impl Dot<Avx2> for Wide {
+    type Inputs = Widened;
+    type Weights = Widened;
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn inputs(bytes: [u8; 4]) -> Widened {
+        let bytes = _mm256_set1_epi32(i32::from_le_bytes(bytes));
+        Widened { even: _mm256_and_si256(bytes, _mm256_set1_epi16(0xff)), odd: _mm256_srli_epi16::<8>(bytes) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn weights(from: *const i8) -> Widened {
+        // SAFETY: the caller's promise: 32 readable bytes, aligned to 32.
+        let bytes = unsafe { _mm256_load_si256(from.cast()) };
+        Widened { even: _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes)), odd: _mm256_srai_epi16::<8>(bytes) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn dot(sum: __m256i, inputs: Widened, weights: Widened) -> __m256i {
+        let even = _mm256_madd_epi16(inputs.even, weights.even);
+        let odd = _mm256_madd_epi16(inputs.odd, weights.odd);
+        _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
     }
 }
