@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dataset::{Dataset, OpenOptions, Part};
 use dlquantizer::{Calibration, Calibrator, FloatModel, Percentile, QuantType, RangeMethod, Scheme, TensorKind};
+use int8_inference::{Session, SessionOptions};
 use onnx_model::graph::node;
 use onnx_model::proto::GraphProto;
 use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
@@ -66,23 +67,38 @@ fn cnn() -> FloatModel {
     FloatModel::new(Model::new(graph, 21)).expect("the model is valid")
 }
 
-/// The shipped samples in the shape that the model takes.
-fn samples(model: &FloatModel) -> Dataset {
+/// The shipped samples, `times` over, in the shape that the model takes.
+fn samples(model: &FloatModel, times: usize) -> Dataset {
     let samples = Dataset::open(FASHION, &OpenOptions::new(Part::Calibration)).expect("the shipped data is valid");
+    let indices: Vec<usize> = (0..times * samples.len()).map(|index| index % samples.len()).collect();
+    let samples = samples.select(&indices).expect("there are such samples");
     model.adapt(samples).expect("the shipped data fits the model")
 }
 
+/// The float model alone on all samples, in batches as the calibrator runs them.
+fn forward(session: &Session, input: &str, samples: &Dataset) {
+    for batch in samples.batches(64) {
+        let views = batch.inputs_for(&[input]).expect("the model has one input");
+        let given: Vec<_> = [input].into_iter().zip(views).collect();
+        session.observe(&given, &mut |observed| drop(black_box(observed))).expect("the model runs");
+    }
+}
+
 fn calibrated(model: &FloatModel, samples: &Dataset, threads: usize) -> Calibration {
-    let calibrator = Calibrator::with_threads(model, Some(threads)).expect("rten runs the model");
+    let calibrator = Calibrator::with_threads(model, Some(threads)).expect("the model runs");
     calibrator.run(samples.batches(64)).expect("the shipped samples can be observed")
 }
 
-/// A whole calibration, compilation included; one element is one sample.
+/// A whole calibration, compilation included, and the float model alone on one thread; one element is one sample.
 fn calibration(criterion: &mut Criterion) {
-    for (name, model) in [("mlp", mlp()), ("cnn", cnn())] {
-        let samples = samples(&model);
+    for (name, model, times) in [("mlp", mlp(), 10), ("cnn", cnn(), 1)] {
+        let samples = samples(&model, times);
         let mut group = criterion.benchmark_group(format!("calibrate/{name}"));
         group.throughput(Throughput::Elements(samples.len() as u64)).sample_size(10);
+        let options = SessionOptions { threads: Some(1), ..SessionOptions::default() };
+        let session = Session::new(model.prepared(), &options).expect("the model runs");
+        let input = model.prepared().inputs().remove(0).name;
+        group.bench_function("forward alone", |bencher| bencher.iter(|| forward(&session, &input, &samples)));
         for threads in [1, 2] {
             group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
                 bencher.iter(|| calibrated(&model, &samples, threads));
@@ -95,7 +111,7 @@ fn calibration(criterion: &mut Criterion) {
 /// The stored calibration read, and scale and zero point of all its activations by each method.
 fn ranges(criterion: &mut Criterion) {
     for (name, model) in [("mlp", mlp()), ("cnn", cnn())] {
-        let stored = calibrated(&model, &samples(&model), 2).to_bytes();
+        let stored = calibrated(&model, &samples(&model, 1), 2).to_bytes();
         let read = || Calibration::from_bytes(black_box(&stored), name).expect("what was written is read");
         let calibration = read();
         let mut group = criterion.benchmark_group(format!("ranges/{name}"));

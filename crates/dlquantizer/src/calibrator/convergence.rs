@@ -53,7 +53,10 @@ impl Convergence {
     pub(super) fn next(&self) -> u64 {
         match self.0.last() {
             None => FIRST,
-            Some(last) => last.samples.saturating_add(last.samples / 4).next_multiple_of(STEP),
+            Some(last) => {
+                let more = last.samples.saturating_add(last.samples / 4);
+                more.checked_next_multiple_of(STEP).unwrap_or(u64::MAX)
+            }
         }
     }
 

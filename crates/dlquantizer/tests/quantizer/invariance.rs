@@ -132,19 +132,17 @@ proptest! {
 /// A checkpoint of a small network.
 fn checkpoint(model: &FloatModel) -> Checkpoint {
     let mut calibrator = Calibrator::with_threads(model, Some(1)).unwrap();
-    feed(&mut calibrator, &data(&Random::new(4).array(&[300, 6])), &[100]);
+    feed(&mut calibrator, &data(&Random::new(4).array(&[300, 2])), &[100]);
     calibrator.checkpoint("the run".to_owned(), [300, 2]).unwrap()
 }
 
 #[test]
 fn a_checkpoint_that_is_cut_anywhere_is_refused() {
-    let model = open(&three_layers(3, [6, 9, 5, 3]), &["y"]);
+    let model = open(&three_layers(3, [2, 3, 2, 2]), &["y"]);
     let checkpoint = checkpoint(&model);
     let bytes = checkpoint.to_bytes();
     assert_eq!(Checkpoint::from_bytes(&bytes, "c").unwrap(), checkpoint);
-    // Every length near the ends and at a prime distance between; a cut is nothing but an end too soon, wherever it is.
-    let lengths = (0..200).chain((200..bytes.len()).step_by(97)).chain(bytes.len() - 200..bytes.len() - 1);
-    for length in lengths {
+    for length in 0..bytes.len() - 1 {
         let message = refused(Checkpoint::from_bytes(&bytes[..length], "c.checkpoint"));
         assert!(message.starts_with("c.checkpoint: not a valid checkpoint: "), "{length}: {message}");
     }
@@ -157,7 +155,7 @@ proptest! {
     fn a_damaged_checkpoint_is_refused_or_consistent(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let model = open(&three_layers(3, [6, 9, 5, 3]), &["y"]);
+        let model = open(&three_layers(3, [2, 3, 2, 2]), &["y"]);
         let mut bytes = checkpoint(&model).to_bytes();
         for (at, byte) in changes {
             let at = at.index(bytes.len());
@@ -174,13 +172,13 @@ proptest! {
 
 #[test]
 fn a_checkpoint_goes_on_in_its_own_run_only() {
-    let model = open(&three_layers(3, [6, 9, 5, 3]), &["y"]);
+    let model = open(&three_layers(3, [2, 3, 2, 2]), &["y"]);
     let whole = checkpoint(&model);
     assert_eq!((whole.samples(), whole.position()), (300, [300, 2]));
     whole.check_run("the run").unwrap();
     let message = refused(whole.check_run("another"));
     assert!(message.contains("the run") && message.contains("another"), "{message}");
-    let other = open(&three_layers(4, [6, 9, 5, 3]), &["y"]);
+    let other = open(&three_layers(4, [2, 3, 2, 2]), &["y"]);
     let message = refused(Calibrator::new(&other).unwrap().resume(whole.clone()));
     assert!(message.contains("another model"), "{message}");
     let text = String::from_utf8(whole.to_bytes()).unwrap();
