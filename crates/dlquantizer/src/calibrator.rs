@@ -161,6 +161,7 @@ impl<'m> Calibrator<'m> {
         self.flush()?;
         self.block = Block::like(views);
         self.block.push(views, 0, 1);
+        self.block.push_unlike_first();
         let batching = Batching::probe(&self.session, &self.inputs, &self.block);
         self.block.clear();
         self.batching = Some(batching.map_err(|error| match changed {

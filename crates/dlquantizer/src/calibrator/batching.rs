@@ -6,6 +6,7 @@ use int8_inference::{Observed, ObservedValues, Session};
 
 use super::block::Block;
 use crate::Error;
+use crate::sketch::sample_hash;
 
 /// The most samples that go through the model together.
 const MOST_SAMPLES: usize = 64;
@@ -21,7 +22,7 @@ const ACTIVATION_BYTES: usize = 32 << 20;
 pub(super) struct Batching {
     /// Samples per run.
     pub(super) samples: usize,
-    /// Of the activations.
+    /// Of the activations, the inputs included.
     pub(super) bytes_per_sample: usize,
     /// Whether the model has a batch size of its own; it may then treat the places in a batch differently.
     pub(super) fixed: bool,
@@ -30,28 +31,27 @@ pub(super) struct Batching {
 }
 
 impl Batching {
-    /// Learns from runs on copies of the first sample of `block` how the model treats a batch.
+    /// Learns from runs on the two samples of `block` how the model treats a batch.
     ///
     /// # Errors
     ///
     /// When the model does not take the sample.
     pub(super) fn probe(session: &Session, names: &[String], block: &Block) -> Result<Self, Error> {
         let shapes = |batch| shapes(session, names, block, batch);
+        let input_bytes = block.sample(0).map(size_of_val).fold(0, usize::saturating_add);
         if let Some(fixed) = session.fixed_batch() {
             // There is no second size to compare with: the first axis of a multiple of the batch is taken for it.
             let observed = shapes(fixed)?;
             let axis = |shape: &[usize]| shape.iter().position(|&size| size > 0 && size % fixed == 0);
             let axes = observed.iter().filter_map(|(name, shape)| Some((name.clone(), axis(shape)?))).collect();
-            let bytes_per_sample = bytes(&observed).div_ceil(fixed);
+            let bytes_per_sample = input_bytes.saturating_add(bytes(&observed).div_ceil(fixed));
             return Ok(Self { samples: fixed, bytes_per_sample, fixed: true, axes: with_inputs(axes, names) });
         }
-        let bytes_per_sample = bytes(&shapes(1)?);
+        let bytes_per_sample = input_bytes.saturating_add(bytes(&shapes(1)?));
         // A graph may hold a batch of 1 somewhere inside without declaring it.
-        let compared = shapes(2).and_then(|two| Ok((two, shapes(3)?)));
-        let axes: Option<HashMap<String, usize>> = compared.ok().and_then(|(two, three)| {
-            let axis = |(name, shape): (String, Vec<usize>)| Some((batch_axis(&shape, three.get(&name)?)?, name));
-            two.into_iter().map(|tensor| axis(tensor).map(|(axis, name)| (name, axis))).collect()
-        });
+        let axes =
+            shapes(2).and_then(|two| Ok((two, shapes(3)?))).ok().and_then(|(two, three)| batch_axes(two, &three));
+        let axes = axes.filter(|axes| keeps_apart(session, names, block, axes).unwrap_or(false));
         let samples = match axes {
             Some(_) => (ACTIVATION_BYTES / bytes_per_sample.max(1)).clamp(1, MOST_SAMPLES),
             // Samples that cannot be told apart in a batch go through alone.
@@ -79,16 +79,72 @@ fn shapes(
     block: &Block,
     batch: usize,
 ) -> Result<HashMap<String, Vec<usize>>, Error> {
-    let mut buffers = Vec::new();
-    block.gather(&vec![0; batch], &mut buffers);
-    let inputs: Vec<_> = names.iter().map(String::as_str).zip(block.batch(batch, &buffers)).collect();
     let mut shapes = HashMap::new();
-    session.observe(&inputs, &mut |Observed { tensor, shape, values }| {
-        if let ObservedValues::F32(_) = values {
-            shapes.insert(tensor.to_owned(), shape.to_vec());
-        }
+    run(session, names, block, &vec![0; batch], |tensor, shape, _| {
+        shapes.insert(tensor.to_owned(), shape.to_vec());
     })?;
     Ok(shapes)
+}
+
+/// The axis of the samples in every tensor of a batch of two, if there is one, by what its shape is for three.
+fn batch_axes(two: HashMap<String, Vec<usize>>, three: &HashMap<String, Vec<usize>>) -> Option<HashMap<String, usize>> {
+    let axis = |(name, shape): (String, Vec<usize>)| Some((batch_axis(&shape, three.get(&name)?)?, name));
+    two.into_iter().map(|tensor| axis(tensor).map(|(axis, name)| (name, axis))).collect()
+}
+
+/// Whether a sample gives the same bits whatever the other one in its batch is, as it does not behind, say, a Softmax over the batch.
+///
+/// All batches are of two, so that the kernels are the same.
+fn keeps_apart(
+    session: &Session,
+    names: &[String],
+    block: &Block,
+    axes: &HashMap<String, usize>,
+) -> Result<bool, Error> {
+    let parts = |batch| parts(session, names, block, batch, axes);
+    let (equal, other_behind, other_before) = (parts([0, 0])?, parts([0, 1])?, parts([1, 0])?);
+    let same = |part: usize, others: &HashMap<String, [u64; 2]>| {
+        equal.iter().all(|(name, hashes)| others.get(name).is_some_and(|other| other[part] == hashes[part]))
+    };
+    Ok(same(0, &other_behind) && same(1, &other_before))
+}
+
+/// For each float tensor, the hashes of what the first and the second sample of a batch made.
+fn parts(
+    session: &Session,
+    names: &[String],
+    block: &Block,
+    batch: [usize; 2],
+    axes: &HashMap<String, usize>,
+) -> Result<HashMap<String, [u64; 2]>, Error> {
+    let mut parts = HashMap::new();
+    run(session, names, block, &batch, |tensor, shape, values| {
+        let Some(&axis) = axes.get(tensor) else { return };
+        let piece = values.len() / shape[..axis].iter().product::<usize>().max(1);
+        let halves = || values.chunks_exact(piece.max(1)).map(|piece| piece.split_at(piece.len() / 2));
+        let hashes = [sample_hash(halves().map(|(first, _)| first)), sample_hash(halves().map(|(_, second)| second))];
+        parts.insert(tensor.to_owned(), hashes);
+    })?;
+    Ok(parts)
+}
+
+/// Runs the samples of `block` at `rows` as one batch and shows all float tensors.
+fn run(
+    session: &Session,
+    names: &[String],
+    block: &Block,
+    rows: &[usize],
+    mut see: impl FnMut(&str, &[usize], &[f32]),
+) -> Result<(), Error> {
+    let mut buffers = Vec::new();
+    block.gather(rows, &mut buffers);
+    let inputs: Vec<_> = names.iter().map(String::as_str).zip(block.batch(rows.len(), &buffers)).collect();
+    session.observe(&inputs, &mut |Observed { tensor, shape, values }| {
+        if let ObservedValues::F32(values) = values {
+            see(tensor, shape, values);
+        }
+    })?;
+    Ok(())
 }
 
 fn bytes(shapes: &HashMap<String, Vec<usize>>) -> usize {

@@ -46,6 +46,20 @@ impl Block {
         self.samples += count;
     }
 
+    /// Adds a sample unlike the first one, of the same values as far as possible, so that it is a valid one too: indices remain indices.
+    pub(super) fn push_unlike_first(&mut self) {
+        for input in &mut self.inputs {
+            let first = input.sample(0);
+            let mut values: Vec<f32> = first.iter().rev().copied().collect();
+            if values == first {
+                let other = if first.iter().all(|&value| value == 0.0) { 1.0 } else { 0.0 };
+                values.fill(other);
+            }
+            input.values.extend(values);
+        }
+        self.samples += 1;
+    }
+
     pub(super) fn clear(&mut self) {
         self.inputs.iter_mut().for_each(|input| input.values.clear());
         self.samples = 0;

@@ -3,8 +3,8 @@
 use dataset::{Dataset, Input, OpenOptions, Part};
 use dlquantizer::{Calibration, Calibrator, FloatModel, TensorKind};
 use ndarray::ArrayD;
-use onnx_model::Dim;
 use onnx_model::graph::node;
+use onnx_model::{Dim, Tensor};
 
 use crate::common::{Net, Random, array, calibrate, data, open, refused, tapped, tapped_named, three_layers};
 
@@ -183,6 +183,23 @@ fn samples_that_a_batch_mixes_go_through_alone() {
     assert_eq!(calibrate(&fixed, &data(&Random::new(6).array(&[6, 2]))).unwrap().samples(), 6);
 }
 
+/// No shape tells that these mix the samples.
+#[test]
+fn samples_that_a_batch_mixes_without_a_trace_in_a_shape_go_through_alone() {
+    for (operator, attribute) in [("Softmax", Some(("axis", 0))), ("CumSum", None)] {
+        let mut net = Net::new(&[3]);
+        net.graph.initializer.push(Tensor::i64("zero", &[], vec![0]).unwrap().to_proto());
+        let inputs = if attribute.is_some() { &["x"][..] } else { &["x", "zero"] };
+        let mut mixing = node(operator, "mixed", inputs, &["mixed"]);
+        if let Some((name, value)) = attribute {
+            mixing = mixing.with_int(name, value);
+        }
+        net.node(mixing);
+        net.dense("mixed", "y", 3, 2);
+        same_for_any_cut(&open(&net, &["y"]), &data(&Random::new(3).array(&[100, 3])));
+    }
+}
+
 #[test]
 fn a_tensor_that_hides_the_padding_of_a_fixed_batch_is_named() {
     let mut net = Net::new(&[2]);
@@ -330,6 +347,18 @@ fn inputs_of_integers_have_no_range() {
     let calibration = calibrate(&model, &samples).unwrap();
     assert!(calibration.tensor("ids").is_none());
     assert_eq!(calibration.tensor("words").unwrap().statistics.count(), 1200);
+}
+
+#[test]
+fn large_samples_go_through_few_at_a_time() {
+    let mut net = Net::new(&[1 << 20]);
+    net.op("Neg", &["x"], "turned");
+    net.node(node("ReduceMean", "y", &["turned"], &["y"]));
+    let model = open(&net, &["y"]);
+    let mut calibrator = Calibrator::with_threads(&model, Some(1)).unwrap();
+    let large = data(&array(&[1, 1 << 20], vec![0.5; 1 << 20]));
+    let bound = calibrator.memory_bound(&large.batches(1).next().unwrap()).unwrap();
+    assert!(bound - calibrator.state_bytes() <= 6 * (32 << 20), "{bound} bytes");
 }
 
 #[test]
