@@ -91,7 +91,9 @@ impl Observer {
             self.histogram.include(chunk);
             self.block_len += chunk.len();
             if self.block_len == BLOCK {
-                *self = Self { total: self.statistics(), ..Self::new() };
+                self.total = self.statistics();
+                self.histogram.clear();
+                (self.block_len, self.extremes) = (0, Extremes::NONE);
             }
             values = rest;
         }
@@ -163,6 +165,12 @@ impl Histogram {
     }
 
     /// Puts the words of the frequent bin together.
+    /// Empties all bins. The table stays where it is: a new one would come from memory in use, where every page counts.
+    fn clear(&mut self) {
+        self.words.iter_mut().filter(|word| **word != 0).for_each(|word| *word = 0);
+        (self.frequent, self.tiny) = (ZERO, [0; 2]);
+    }
+
     fn end_turns(&mut self) {
         self.words[usize::from(self.frequent)] = self.word(self.frequent);
         self.words[BINS..].fill(0);
