@@ -136,7 +136,7 @@ fn observed(tensors: &[Tensor], name: &str) -> Option<String> {
 }
 
 /// Whether an input holds real numbers; others, as token ids and masks, have no range.
-fn is_real(input: &ValueInfoProto) -> bool {
+pub(crate) fn is_real(input: &ValueInfoProto) -> bool {
     use DataType::{Bfloat16, Double, Float, Float16};
     matches!(ValueInfo::from(input).element_type, Float | Double | Float16 | Bfloat16)
 }

@@ -50,8 +50,9 @@ impl Check {
             findings.extend(expectation::judge(network, &index, tensor)?);
             findings.extend(noise::judge(tensor));
         }
+        let judge = values::Judge::new(model.prepared().graph(), &prepared, calibration)?;
         for tensor in calibration.tensors() {
-            findings.extend(values::judge(model.prepared().graph(), &prepared, tensor)?);
+            findings.extend(judge.judge(tensor)?);
         }
         let stability: Vec<Stability> = activations().filter_map(Stability::of).collect();
         // The worst one says it all.

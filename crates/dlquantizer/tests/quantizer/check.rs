@@ -3,8 +3,9 @@
 use dlquantizer::{Check, Finding, FloatModel};
 use ndarray::ArrayD;
 use onnx_model::graph::node;
+use onnx_model::{DataType, Dim, ValueInfo};
 
-use crate::common::{Net, Random, array, calibrate, data, open};
+use crate::common::{Net, Random, array, calibrate, data, open, three_layers};
 
 fn findings(model: &FloatModel, x: &ArrayD<f32>) -> Vec<Finding> {
     Check::of(model, &calibrate(model, &data(x)).unwrap()).unwrap().findings
@@ -125,6 +126,55 @@ fn dead_channels_and_layers_are_told() {
     let negative = array(&[50, 2], Random::new(2).values(100, -1.0, -0.1));
     let found = findings(&model, &negative);
     assert!(found.iter().any(|finding| matches!(finding, Finding::Constant { tensor, .. } if tensor == "relu")));
+}
+
+#[test]
+fn what_goes_wrong_is_told_where_it_begins() {
+    let mut net = Net::new(&[2]);
+    net.op("Neg", &["x"], "turned");
+    net.dense("turned", "y", 2, 2);
+    let model = open(&net, &["y"]);
+    let mut values = Random::new(2).values(100, 0.0, 1.0);
+    values[7] = f32::NAN;
+    let found = findings(&model, &array(&[50, 2], values));
+    assert!(matches!(found.as_slice(), [Finding::NotFinite { tensor, .. }, ..] if tensor == "x"), "{found:?}");
+    assert!(found.iter().skip(1).all(|finding| !matches!(finding, Finding::NotFinite { .. })), "{found:?}");
+    let found = findings(&model, &array(&[50, 2], vec![0.5; 100]));
+    assert!(matches!(found.as_slice(), [Finding::Constant { tensor, .. }] if tensor == "x"), "{found:?}");
+}
+
+/// The mask of sequences without padding, and a factor computed from a shape, as transformers have them.
+#[test]
+fn masks_and_shapes_may_be_constant() {
+    let mut net = Net::new(&[3]);
+    net.graph.input[0] = (&ValueInfo {
+        name: "x".to_owned(),
+        element_type: DataType::Int64,
+        shape: Some(vec![Dim::Symbolic("n".to_owned()), Dim::Fixed(3)]),
+    })
+        .into();
+    net.constant("one", &[], vec![1.0]);
+    net.random("table", &[10, 4]);
+    net.op("Gather", &["table", "x"], "embedded");
+    net.node(node("Cast", "real", &["x"], &["real"]).with_int("to", 1));
+    net.op("Min", &["real", "one"], "mask");
+    net.node(node("ReduceMin", "kept", &["mask"], &["kept"]).with_int("keepdims", 0));
+    net.op("Shape", &["x"], "shape");
+    net.node(node("Cast", "sizes", &["shape"], &["sizes"]).with_int("to", 1));
+    net.op("ReduceMax", &["sizes"], "size");
+    net.op("Div", &["embedded", "kept"], "scaled");
+    net.random("w", &[4, 2]);
+    net.op("MatMul", &["scaled", "w"], "y");
+    let x = array(&[50, 3], (0..150).map(|position| (position % 9 + 1) as f32).collect());
+    let found = findings(&open(&net, &["y", "size"]), &x);
+    assert!(!found.iter().any(|finding| matches!(finding, Finding::Constant { .. })), "{found:?}");
+}
+
+#[test]
+fn channels_of_one_value_are_not_dead() {
+    let model = open(&three_layers(1, [6, 9, 5, 3]), &["y"]);
+    let found = findings(&model, &Random::new(2).array(&[1, 6]));
+    assert!(!found.iter().any(|finding| matches!(finding, Finding::DeadChannels { .. })), "{found:?}");
 }
 
 #[test]
