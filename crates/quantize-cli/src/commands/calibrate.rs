@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use dataset::{Part, Shard};
+use dataset::{Dataset, Part, Shard};
 use dlquantizer::{Calibrator, Check, FloatModel, RangeMethod};
 use serde::Serialize;
 
@@ -24,6 +24,12 @@ use crate::threads::ThreadsArgs;
 
 /// Growth of a range that counts as none, in per cent of its width.
 const CONVERGED_PERCENT: f64 = 5.0;
+
+/// Samples from which half of them are enough to be looked at.
+const FEWEST_TO_CONVERGE: u64 = 512;
+
+/// Bytes of samples that are read together, so that large images are read one by one.
+const PIECE_BYTES: usize = 16 << 20;
 
 /// Collects the ranges of all weights, biases and activations of a float model in one pass over samples.
 ///
@@ -67,7 +73,7 @@ pub(crate) struct Args {
 /// How the samples go through the model.
 #[derive(clap::Args)]
 pub(crate) struct WorkArgs {
-    /// Samples read together.
+    /// Samples read together, fewer of large ones.
     #[arg(long, value_name = "N", default_value_t = Self::default().batch)]
     batch: NonZeroUsize,
     #[command(flatten)]
@@ -91,22 +97,17 @@ pub(crate) struct CalibrateReport {
     samples_per_second: f64,
     state_bytes: usize,
     memory_bytes: usize,
-    /// Samples after which no range grew by more than 5 %.
+    /// Samples, at least 256, after which no range grew by more than 5 % of its width.
     converged_after: Option<u64>,
     stopped_early: bool,
     check: Check,
     tensors: Vec<TensorReport>,
+    /// Whether it is printed as CSV.
     #[serde(skip)]
-    view: View,
-}
-
-/// What of a report is for people.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum View {
-    Ranges,
-    /// And how far halves of the samples agree, with a gate.
-    Check,
-    Csv,
+    csv: bool,
+    /// Whether it shows how far halves of the samples agree, and findings fail it.
+    #[serde(skip)]
+    gate: bool,
 }
 
 /// What is to be calibrated, besides the samples.
@@ -137,16 +138,12 @@ pub(crate) fn run(args: &Args) -> Result<CalibrateReport> {
         shard: args.shard,
         until_stable: args.until_stable,
         checkpoint_every: args.checkpoint_every,
-        run: format!("{} --shard {}{stable}", args.data.describe(), args.shard),
+        run: format!("{} --shard {}{stable}", args.data.describe()?, args.shard),
         ..Job::new(&model, &args.work, &args.output)
     };
     let mut report = calibrate(&job, &mut pieces)
         .with_context(|| format!("cannot calibrate {} on {}", args.model.display(), args.data.data.display()))?;
-    report.view = match (args.csv, args.check) {
-        (true, _) => View::Csv,
-        (false, true) => View::Check,
-        (false, false) => View::Ranges,
-    };
+    (report.csv, report.gate) = (args.csv, args.check);
     Ok(report)
 }
 
@@ -163,12 +160,18 @@ pub(crate) fn calibrate(job: &Job<'_>, pieces: &mut Pieces) -> Result<CalibrateR
     let bar = progress::bar(pieces.len(), "calibrating");
     bar.inc(resumed_after);
     let mut memory_bytes = None;
+    // The first sample tells how large samples are.
+    let mut together = 1;
     while !calibrator.is_stable()
-        && let Some(piece) = pieces.next(job.work.batch.get())?
+        && let Some(piece) = pieces.next(together)?
     {
-        for batch in job.model.adapt(piece)?.batches(job.work.batch.get()) {
+        let piece = job.model.adapt(piece)?;
+        let sample_bytes = bytes_per_sample(&piece);
+        together = (PIECE_BYTES / sample_bytes.max(1)).clamp(1, job.work.batch.get());
+        for batch in piece.batches(together) {
             if memory_bytes.is_none() {
-                let bound = calibrator.memory_bound(&batch)?;
+                // Samples as they are read, and in the form that the model takes.
+                let bound = calibrator.memory_bound(&batch)?.saturating_add(2 * together * sample_bytes);
                 bar.suspend(|| progress::announce(&announcement(bound)));
                 memory_bytes = Some(bound);
             }
@@ -199,8 +202,14 @@ pub(crate) fn calibrate(job: &Job<'_>, pieces: &mut Pieces) -> Result<CalibrateR
         stopped_early,
         check,
         tensors: calibration.tensors().iter().map(|tensor| TensorReport::of(tensor, RangeMethod::MinMax)).collect(),
-        view: View::Ranges,
+        csv: false,
+        gate: false,
     })
+}
+
+fn bytes_per_sample(samples: &Dataset) -> usize {
+    let values: usize = samples.inputs().iter().map(|input| input.samples.len()).sum();
+    size_of::<f32>() * values / samples.len().max(1)
 }
 
 fn announcement(bound: usize) -> String {
@@ -217,15 +226,15 @@ fn percent(text: &str) -> Result<f64, String> {
 
 impl Report for CalibrateReport {
     fn text(&self) -> String {
-        match self.view {
-            View::Csv => csv(&self.tensors),
-            View::Ranges => format!("{}\n{}", ranges(&self.tensors), self.summary()),
-            View::Check => format!("{}\n{}\n{}", ranges(&self.tensors), agreement(&self.check), self.summary()),
+        match (self.csv, self.gate) {
+            (true, _) => csv(&self.tensors),
+            (false, false) => format!("{}\n{}", ranges(&self.tensors), self.summary()),
+            (false, true) => format!("{}\n{}\n{}", ranges(&self.tensors), agreement(&self.check), self.summary()),
         }
     }
 
     fn passed(&self) -> bool {
-        self.view != View::Check || self.check.findings.is_empty()
+        !self.gate || self.check.findings.is_empty()
     }
 }
 
@@ -239,6 +248,9 @@ impl CalibrateReport {
             (true, _) => "stopped, because the ranges have stopped growing".to_owned(),
             (false, Some(samples)) if samples <= self.samples / 2 => {
                 format!("ranges converged to {CONVERGED_PERCENT} % after {} samples", format::count(samples as usize))
+            }
+            (false, _) if self.samples < FEWEST_TO_CONVERGE => {
+                format!("whether ranges have converged shows from {FEWEST_TO_CONVERGE} samples on")
             }
             (false, _) => format!("ranges grew by more than {CONVERGED_PERCENT} % in the second half of the samples"),
         };

@@ -23,6 +23,16 @@ fn sound_samples_pass_and_their_agreement_is_shown() {
 }
 
 #[test]
+fn a_few_samples_show_no_convergence() {
+    let directory = tempfile::tempdir().unwrap();
+    for samples in ["3", "300"] {
+        let out = directory.path().join("c.json");
+        let text = succeed(args!["calibrate", files().float, "--data", digits(), "-o", out, "--samples", samples]);
+        assert!(text.contains("shows from 512 samples on") || text.contains("ranges converged"), "{text}");
+    }
+}
+
+#[test]
 fn samples_in_another_scale_than_in_training_fail_the_check() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("c.json");
@@ -30,8 +40,11 @@ fn samples_in_another_scale_than_in_training_fail_the_check() {
     let output = run(&calibrate);
     assert_eq!(output.status.code(), Some(0), "without a gate it is a warning");
     assert!(stderr(&output).contains("warning: input \"x\" has mean"), "{}", stderr(&output));
-    let output = run(calibrate.into_iter().chain(["--check".into()]));
-    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    for form in ["--check", "--csv", "--json"] {
+        let output =
+            run(calibrate.iter().cloned().chain(["--check".into()]).chain((form != "--check").then(|| form.into())));
+        assert_eq!(output.status.code(), Some(1), "{form}: {}", stdout(&output));
+    }
 }
 
 #[test]
