@@ -86,3 +86,18 @@ fn differences_are_told_tensor_by_tensor() {
     let text = succeed(args!["calibration", "diff", few, fashion]);
     assert!(text.contains("different models"), "{text}");
 }
+
+/// A tensor of one value is as wide as that value is far from 0.
+#[test]
+fn constants_that_differ_do_so_by_a_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = [3.0, 4.0].map(|value| {
+        let samples = ndarray::ArrayD::from_elem(vec![20, 64], value);
+        let (_directory, path) = crate::support::file("x.npy", &dataset::write_npy(&samples.view()));
+        let out = directory.path().join(format!("{value}.json"));
+        json(args!["calibrate", files().float, "--data", path, "-o", out]);
+        out
+    });
+    let report = json(args!["calibration", "diff", a, b]);
+    assert_eq!(report["tensors"][0]["percent"], serde_json::json!(25.0), "{report}");
+}

@@ -87,7 +87,11 @@ impl TensorDiff {
         let [a_min, a_max] = ends(a);
         let [b_min, b_max] = ends(b);
         let apart = |a: Option<f32>, b: Option<f32>| (f64::from(a.unwrap_or(0.0)) - f64::from(b.unwrap_or(0.0))).abs();
-        let width = apart(a_max, a_min).max(apart(b_max, b_min));
+        // Ranges hold 0, so a tensor of one value has a width as well.
+        let width = |min: Option<f32>, max: Option<f32>| {
+            f64::from(max.unwrap_or(0.0).max(0.0)) - f64::from(min.unwrap_or(0.0).min(0.0))
+        };
+        let width = width(a_min, a_max).max(width(b_min, b_max));
         let difference = apart(a_min, b_min).max(apart(a_max, b_max));
         Self {
             name: a.name.clone(),
