@@ -28,6 +28,13 @@ impl Scale {
     }
 }
 
+/// The factor, such that it is read back as the same.
+impl std::fmt::Display for Scale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// Reads a number (`0.0039`) or a quotient (`1/255`, divided in f64 and rounded to f32 once).
 impl FromStr for Scale {
     type Err = Error;

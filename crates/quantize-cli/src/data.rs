@@ -3,11 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use dataset::{Dataset, OpenOptions, Part, Position, Problem, Scale, Shard, Stream};
 use onnx_model::Model;
 
 use crate::console::warn;
+use crate::fingerprint::fingerprint;
 use crate::image_args::ImageArgs;
 
 /// Which samples to read, and how.
@@ -69,7 +70,7 @@ impl Pieces {
 }
 
 /// How samples are read.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args)]
 pub(crate) struct ReadingArgs {
     /// CSV column or npz array with the labels [default: the last column, `y`].
     #[arg(long, value_name = "NAME", conflicts_with = "no_labels")]
@@ -109,9 +110,11 @@ impl DataArgs {
     }
 
     /// Which samples these are, in words that are the same for the same samples.
-    pub(crate) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> Result<String> {
         let path = self.data.canonicalize().unwrap_or_else(|_| self.data.clone());
-        format!("--data {} {:?}", path.display(), self.reading)
+        let unread = || format!("cannot read {}", self.data.display());
+        let fingerprint = fingerprint(&self.data).with_context(unread)?;
+        Ok(format!("--data {} (files {fingerprint}){}", path.display(), self.reading.describe()))
     }
 
     /// Reads all test samples of a directory that has such a part and is not read as that already.
@@ -142,6 +145,19 @@ impl ReadingArgs {
             Some(samples) => Ok(data.take(samples.get())?),
             None => Ok(data),
         }
+    }
+
+    /// The flags that decide which samples are read, and what they become.
+    fn describe(&self) -> String {
+        let Self { label_column, no_labels, scale, samples, part, images } = self;
+        let flags = [
+            label_column.as_ref().map(|name| format!("--label-column {name}")),
+            no_labels.then(|| "--no-labels".to_owned()),
+            scale.map(|scale| format!("--scale {scale}")),
+            samples.map(|samples| format!("--samples {samples}")),
+            part.map(|part| format!("--part {part}")),
+        ];
+        flags.into_iter().flatten().chain(images.describe()).map(|flag| format!(" {flag}")).collect()
     }
 
     fn options(&self, part: Part) -> Result<OpenOptions> {

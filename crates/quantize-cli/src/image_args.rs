@@ -1,5 +1,6 @@
 //! The flags for samples that are images.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use anyhow::Result;
 use dataset::{Color, ImageOptions, Layout, Normalization, Resize, Size};
 
 /// How the images of a directory become samples.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct ImageArgs {
     /// Resizes to HEIGHTxWIDTH, or with one number so that the shorter side has it.
@@ -33,23 +34,37 @@ pub(crate) struct ImageArgs {
     skip_bad: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum LayoutName {
     Nchw,
     Nhwc,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum ColorName {
     Rgb,
     Grey,
 }
 
 /// `224x160`, or `224` alone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Sides {
     height: u32,
     width: Option<u32>,
+}
+
+impl fmt::Display for Sides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.width {
+            Some(width) => write!(f, "{}x{width}", self.height),
+            None => write!(f, "{}", self.height),
+        }
+    }
+}
+
+/// How a flag's value is written.
+fn value_name(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 impl FromStr for Sides {
@@ -68,6 +83,24 @@ impl FromStr for Sides {
 }
 
 impl ImageArgs {
+    /// The flags that decide what an image becomes; how many may be left out does not.
+    pub(crate) fn describe(&self) -> impl Iterator<Item = String> {
+        let Self { resize, crop, layout, color, mean, std, skip_bad: _ } = self;
+        let numbers = |flag: &str, numbers: &[f32]| {
+            let texts: Vec<String> = numbers.iter().map(f32::to_string).collect();
+            (!texts.is_empty()).then(|| format!("--{flag} {}", texts.join(",")))
+        };
+        let flags = [
+            resize.map(|size| format!("--resize {size}")),
+            crop.map(|size| format!("--crop {size}")),
+            layout.map(|layout| format!("--layout {}", value_name(layout))),
+            color.map(|color| format!("--color {}", value_name(color))),
+            numbers("mean", mean),
+            numbers("std", std),
+        ];
+        flags.into_iter().flatten()
+    }
+
     /// The options, if any flag is given: data that are no images are refused with them.
     pub(crate) fn options(&self) -> Result<Option<ImageOptions>> {
         let Self { resize, crop, layout, color, mean, std, skip_bad } = self;

@@ -9,6 +9,7 @@ mod commands;
 mod console;
 mod data;
 mod files;
+mod fingerprint;
 mod format;
 mod histogram;
 mod image_args;

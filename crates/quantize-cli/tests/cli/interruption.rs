@@ -99,6 +99,41 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_is_of_the_data_as_they_were() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("x.npy");
+    let write = |first: f32| {
+        let samples = ndarray::ArrayD::from_shape_fn(vec![3000, 64], |index| (index[0] * 64 + index[1]) as f32 % 17.0);
+        let mut samples = samples;
+        samples[[0, 0]] = first;
+        fs::write(&data, dataset::write_npy(&samples.view())).unwrap();
+    };
+    write(1.0);
+    let out = directory.path().join("c.json");
+    let command = || args!["calibrate", files().float, "--data", directory.path().join("x.npy"), "-o", out];
+    let mut child = quantize()
+        .args(command())
+        .args(["--batch", "1", "--threads", "1", "--checkpoint-every", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !checkpoint(&out).exists() && !out.exists() {
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!out.exists(), "it was done before it was killed");
+    write(2.0);
+    refuse(command(), &["c.json.checkpoint cannot be continued", "--data", "x.npy", "remove the checkpoint"]);
+    write(1.0);
+    let output = run(command());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("going on after"), "{}", stderr(&output));
+}
+
 /// A limit on the size of files stands for a disk that becomes full.
 #[cfg(target_os = "linux")]
 #[test]
