@@ -34,10 +34,12 @@ pub(crate) fn open_session(path: &Path, options: &SessionOptions) -> Result<(Mod
     Ok((model, session))
 }
 
-/// Confirms, before any work is done, that a result can be written to `path` and will not replace the file it is made from.
-pub(crate) fn check_output(path: &Path, source: &Path) -> Result<()> {
-    if let (Ok(output), Ok(source)) = (path.canonicalize(), source.canonicalize())
-        && output == source
+/// Confirms, before any work is done, that a result can be written to `path` and will not replace a file it is made from.
+pub(crate) fn check_output<'p>(path: &Path, sources: impl IntoIterator<Item = &'p Path>) -> Result<()> {
+    if let Ok(output) = path.canonicalize()
+        && sources
+            .into_iter()
+            .any(|source| source.canonicalize().is_ok_and(|source| source == output && source.is_file()))
     {
         bail!("{}: this is the input file; give another file to write to", path.display());
     }

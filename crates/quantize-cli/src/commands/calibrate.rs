@@ -132,7 +132,7 @@ impl<'a> Job<'a> {
 pub(crate) fn run(args: &Args) -> Result<CalibrateReport> {
     let model = open_float(&args.model)?;
     let mut pieces = args.data.stream(Part::Calibration, args.shard)?;
-    check_output(&args.output, &args.model)?;
+    check_output(&args.output, [args.model.as_path(), &args.data.data])?;
     let stable = args.until_stable.map(|percent| format!(" --until-stable {percent}")).unwrap_or_default();
     let job = Job {
         shard: args.shard,

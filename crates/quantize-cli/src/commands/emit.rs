@@ -43,7 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<EmitReport> {
     let model = open_float(&args.model)?;
     let calibration = Calibration::load(&args.calibration)?;
     let recipe = args.recipe.as_ref().map(Recipe::load).transpose()?.unwrap_or_default();
-    check_output(&args.output, &args.model)?;
+    let sources = [&args.model, &args.calibration].into_iter().chain(&args.recipe);
+    check_output(&args.output, sources.map(PathBuf::as_path))?;
     emit(&model, &calibration, &recipe, &args.output).with_context(|| {
         let recipe = args.recipe.as_ref().map(|path| format!(" and {}", path.display())).unwrap_or_default();
         format!("cannot quantize {} by {}{recipe}", args.model.display(), args.calibration.display())

@@ -39,9 +39,7 @@ pub(crate) struct MergeReport {
 }
 
 pub(crate) fn run(args: &Args) -> Result<MergeReport> {
-    for part in &args.parts {
-        check_output(&args.output, part)?;
-    }
+    check_output(&args.output, args.parts.iter().map(PathBuf::as_path))?;
     let (first, rest) = args.parts.split_first().context("there is nothing to merge; give calibration files")?;
     let mut all = Calibration::load(first)?;
     for part in rest {

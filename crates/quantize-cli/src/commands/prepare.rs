@@ -37,7 +37,7 @@ pub(crate) struct PrepareReport {
 
 pub(crate) fn run(args: &Args) -> Result<PrepareReport> {
     let model = open_float(&args.model)?;
-    check_output(&args.output, &args.model)?;
+    check_output(&args.output, [args.model.as_path()])?;
     model.prepared().save(&args.output)?;
     Ok(PrepareReport {
         file: args.output.clone(),

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<RunReport> {
         );
     }
     let samples = args.data.open_for(&model, &args.model, Part::Test)?;
-    check_output(&args.output, &args.model)?;
+    check_output(&args.output, [args.model.as_path(), &args.data.data])?;
     let start = Instant::now();
     let tensors = run_batches(&session, &samples, args.batch.get())
         .with_context(|| format!("cannot run {} on {}", args.model.display(), args.data.data.display()))?;

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<TrainReport> {
     let config = TrainConfig::open(&args.config).in_file(&args.config)?;
     let samples = args.data.open(Part::Train)?;
     let held_out = args.data.open_held_out()?;
-    check_output(&args.output, &args.config)?;
+    check_output(&args.output, [args.config.as_path(), &args.data.data])?;
     train(config, &samples, held_out.as_ref(), &args.output)
         .with_context(|| format!("cannot train {} on {}", args.config.display(), args.data.data.display()))
 }

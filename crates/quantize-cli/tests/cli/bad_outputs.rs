@@ -74,6 +74,21 @@ fn the_input_itself() {
 }
 
 #[test]
+fn the_samples_or_the_calibration_that_a_result_is_made_from() {
+    let files = files();
+    let directory = tempfile::tempdir().unwrap();
+    let [data, calibration] = ["x.npy", "c.json"].map(|name| directory.path().join(name));
+    let samples = ndarray::ArrayD::from_shape_fn(vec![20, 64], |index| (index[0] + index[1]) as f32 % 17.0);
+    fs::write(&data, dataset::write_npy(&samples.view())).unwrap();
+    fs::copy(&files.calibration, &calibration).unwrap();
+    let before = [&data, &calibration].map(|path| fs::read(path).unwrap());
+    refuse(args!["calibrate", files.float, "--data", data, "-o", data], &["x.npy", "input file"]);
+    refuse(args!["run", files.int8, "--data", data, "-o", data], &["x.npy", "input file"]);
+    refuse(args!["emit", files.float, "--calibration", calibration, "-o", calibration], &["c.json", "input file"]);
+    assert!([&data, &calibration].map(|path| fs::read(path).unwrap()) == before);
+}
+
+#[test]
 fn results_that_the_file_cannot_hold() {
     let directory = tempfile::tempdir().unwrap();
     let out = |name: &str| directory.path().join(name);
