@@ -16,6 +16,9 @@ use crate::interruption::Interruption;
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Whether a calibration is at work, which can be gone on with; what a command does before and after it ends at once.
+static AT_WORK: AtomicBool = AtomicBool::new(false);
+
 /// Writes checkpoints of one calibration, after so many samples and on Ctrl-C.
 pub(super) struct Interrupted<'a> {
     checkpoint: PathBuf,
@@ -28,9 +31,10 @@ pub(super) struct Interrupted<'a> {
 impl<'a> Interrupted<'a> {
     /// Checkpoints lie beside `output`; `run` tells apart runs that must not be mixed.
     pub(super) fn new(output: &Path, every: Option<NonZeroU64>, run: &'a str) -> Result<Self> {
-        // A second Ctrl-C finds the default and ends the program at once, should a sample take forever.
+        AT_WORK.store(true, Ordering::Relaxed);
+        // A second Ctrl-C ends the program at once, should a sample take forever.
         ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::Relaxed) {
+            if STOP.swap(true, Ordering::Relaxed) || !AT_WORK.load(Ordering::Relaxed) {
                 std::process::exit(Interruption::EXIT_CODE.into());
             }
         })
@@ -73,6 +77,7 @@ impl<'a> Interrupted<'a> {
 
     /// The calibration is written, so its checkpoint is of no more use.
     pub(super) fn done(&self) {
+        AT_WORK.store(false, Ordering::Relaxed);
         // One that cannot be removed is found out about by the next run, which says what to do.
         let _ = fs::remove_file(&self.checkpoint);
     }
