@@ -39,7 +39,9 @@ pub(crate) fn read(path: &Path, options: &ImageOptions) -> Result<Pixels, Proble
 pub(crate) fn decode(bytes: &[u8], options: &ImageOptions) -> Result<Pixels, Problem> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(Problem::Io)?;
     if reader.format() == Some(ImageFormat::Jpeg) && !ends_like_jpeg(bytes) {
-        return Err(Problem::Malformed("the image is cut off; get it again or remove it".into()));
+        return Err(Problem::Malformed(
+            "the image is cut off; get it again, remove it or allow it to be left out".into(),
+        ));
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
@@ -124,7 +126,9 @@ fn image_problem(error: ImageError) -> Problem {
         ImageError::Unsupported(_) => {
             Problem::Unsupported(format!("not a PNG or JPEG image that is read: {error}; convert or remove it"))
         }
-        _ => Problem::Malformed(format!("not an intact PNG or JPEG image: {error}; get it again or remove it")),
+        _ => Problem::Malformed(format!(
+            "not an intact PNG or JPEG image: {error}; get it again, remove it or allow it to be left out"
+        )),
     }
 }
 

@@ -105,7 +105,7 @@ impl fmt::Display for Finding {
             Self::Unscaled { input, abs_max } => write!(
                 f,
                 "input \"{input}\" has values up to {abs_max:.4} and the model does not normalize them; if it was trained on scaled samples, \
-                 scale these too (--scale 1/255)"
+                 scale these too (for pixels, --scale 1/255)"
             ),
             Self::Noise { input, distribution } => write!(
                 f,
