@@ -81,6 +81,10 @@ impl Convergence {
 
     /// Whether the looks are those that a calibration of so many activations and samples takes.
     pub(crate) fn is_consistent(&self, activations: usize, samples: u64) -> bool {
+        // So many that no sum with what comes now can overflow are more than anybody has.
+        if samples > u64::MAX / 4 {
+            return false;
+        }
         let mut replayed = Self::default();
         for look in &self.0 {
             if look.samples != replayed.next() || look.samples > samples || look.extremes.len() != activations {
@@ -159,6 +163,12 @@ mod tests {
     #[test]
     fn looks_that_nobody_took_are_noticed() {
         assert!(looks(&[1.0, 1.0]).is_consistent(1, 400));
+        let mut forever = Convergence::default();
+        while forever.next() < u64::MAX / 4 {
+            forever.look(vec![None]);
+        }
+        assert!(forever.is_consistent(1, u64::MAX / 4));
+        assert!(!forever.is_consistent(1, u64::MAX / 4 + 1));
         assert!(!looks(&[1.0, 1.0]).is_consistent(2, 400));
         assert!(!looks(&[1.0, 1.0]).is_consistent(1, 300), "a look behind the end");
         assert!(!looks(&[1.0]).is_consistent(1, 400), "a look left out");
