@@ -1,12 +1,13 @@
 //! Runs a plan's steps over a number of samples.
 
-use kernels::{Epilogue, Kernel, Output, Quantized, Requantize, Rescale};
+use kernels::{Epilogue, Kernel, Quantized, Rescale};
 
 use crate::compile::dense::{Dense, DenseOutput};
 use crate::expression::softmax;
 use crate::float_region::{FloatPool, FloatRegion, RegionValue, TensorValues, float_values, values};
 use crate::observe::{Observed, ObservedValues};
 use crate::plan::{Place, Plan, Step, Work};
+use crate::run_dense::{self, Target, run_shared, threads_worth};
 use crate::workspace::{Taken, Workspace};
 use crate::{Error, QuantParams};
 
@@ -22,6 +23,8 @@ pub(crate) struct InputView<'a> {
 pub(crate) struct Run<'a> {
     pub(crate) kernel: &'a dyn Kernel,
     pub(crate) pool: &'a FloatPool,
+    /// The session's threads, where it has more than one.
+    pub(crate) threads: Option<&'a rayon::ThreadPool>,
     pub(crate) inputs: &'a [InputView<'a>],
     pub(crate) samples: usize,
 }
@@ -139,7 +142,7 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
         }
         Work::Dense { input, rows, dense } => {
             let rows = rows * samples;
-            run_dense(dense, kernel, workspace.bytes(*input, rows * dense.weights.k()), rows, out);
+            dense_step(dense, run, workspace.bytes(*input, rows * dense.weights.k()), rows, out);
         }
         Work::DenseFloat { input, rows, dense } => {
             let rows = rows * samples;
@@ -183,16 +186,17 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
     Ok(())
 }
 
-fn run_dense(dense: &Dense, kernel: &dyn Kernel, input: &[u8], rows: usize, out: &mut Taken) {
-    let count = rows * dense.weights.n();
-    let output = match &dense.output {
-        DenseOutput::U8 { multipliers, zero_point, min, max } => Output::U8 {
-            out: out.bytes(count),
-            requantize: Requantize { multipliers, zero_point: *zero_point, min: *min, max: *max },
-        },
-        DenseOutput::F32 { scales, min, max } => Output::F32 { out: out.floats(count), scales, min: *min, max: *max },
+fn dense_step(dense: &Dense, run: &Run<'_>, input: &[u8], rows: usize, out: &mut Taken) {
+    let (k, n) = (dense.weights.k(), dense.weights.n());
+    let out = match dense.output {
+        DenseOutput::U8 { .. } => Target::U8(out.bytes(rows * n)),
+        DenseOutput::F32 { .. } => Target::F32(out.floats(rows * n)),
     };
-    kernel.matmul(input, rows, &dense.weights, &dense.bias, output);
+    let worth = |pool: &rayon::ThreadPool| threads_worth(k, n, pool.current_num_threads());
+    match run.threads {
+        Some(pool) if rows == 1 && worth(pool) > 1 => run_shared(dense, run.kernel, input, out, pool, worth(pool)),
+        _ => run_dense::run(dense, run.kernel, input, rows, 0..n, out),
+    }
 }
 
 fn run_region(region: &FloatRegion, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {

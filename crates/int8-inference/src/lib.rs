@@ -51,6 +51,7 @@ mod isa_choice;
 mod observe;
 mod plan;
 mod quantization;
+mod run_dense;
 mod session;
 mod workspace;
 

@@ -134,7 +134,8 @@ impl Session {
 
     /// [`Session::run`] on plain slices: `x` holds `batch` samples one after the other, `y` receives as many results.
     ///
-    /// Where no part of the model runs in the float runtime, nothing is allocated once the buffers have grown to the batch size.
+    /// Where no part of the model runs in the float runtime, nothing is allocated once the buffers have grown to the batch size, apart from
+    /// the note with which a thread is given its share of a large layer.
     ///
     /// # Errors
     ///
@@ -305,7 +306,7 @@ impl Session {
         let free = seats().pop();
         let mut seat =
             free.unwrap_or_else(|| Seat { workspace: Workspace::default(), float_pool: FloatPool::new(self.threads) });
-        let run = Run { kernel: self.kernel, pool: &seat.float_pool, inputs, samples };
+        let run = Run { kernel: self.kernel, pool: &seat.float_pool, threads: self.pool.as_ref(), inputs, samples };
         let result = work(&run, &mut seat.workspace);
         seats().push(seat);
         result

@@ -253,6 +253,32 @@ fn batch_size_threads_and_kernel_change_no_bit() {
 }
 
 #[test]
+fn a_single_sample_shared_among_threads_keeps_every_bit() {
+    // Large enough for two threads, and no multiple of any panel.
+    let (k, n) = (4_001, 4_103);
+    let mut b = Builder::default();
+    let x = b.qdq("x", Params::u8(0.02, 128));
+    let values = (0..k * n).map(|i| (((i * 7919 % 1009) % 255) as u8 as i8).max(-127)).collect();
+    let weights = b.weights(&[k, n], values, &[0.01], 1);
+    let y = b.op("MatMul", &[&x, &weights]);
+    let model = b.model(&[k], &[&y]);
+    let x: Vec<f32> = (0..2 * k).map(|i| ((i * 7919) % 1000) as f32 / 200.0 - 2.5).collect();
+    let run = |threads: usize, batch: usize| {
+        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+        let session = Session::new(&model, &options).unwrap();
+        let mut y = vec![0.0; 2 * n];
+        for (x, y) in x.chunks(batch * k).zip(y.chunks_mut(batch * n)) {
+            session.run_into(x, y, batch).unwrap();
+        }
+        y
+    };
+    let expected = run(1, 2);
+    assert!(expected.iter().any(|&y| y != expected[0]));
+    assert_eq!(run(2, 1), expected);
+    assert_eq!(run(2, 2), expected);
+}
+
+#[test]
 fn one_session_serves_many_threads() {
     let session = Session::new(&network(), &SessionOptions::default()).unwrap();
     let x: Vec<f32> = (0..64 * 300).map(|i| (i % 251) as f32 / 50.0 - 2.5).collect();

@@ -1,5 +1,7 @@
 //! Checks every kernel makes before it touches memory: a failure is the caller's programming error.
 
+use core::ops::Range;
+
 use crate::{Epilogue, Isa, Output, PackedF32, PackedWeights};
 
 #[track_caller]
@@ -8,10 +10,18 @@ pub(crate) fn check_matmul(
     input: &[u8],
     rows: usize,
     weights: &PackedWeights,
+    columns: &Range<usize>,
     bias: &[i32],
     output: &Output<'_>,
 ) {
-    let (k, n) = (weights.k(), weights.n());
+    let whole = |column: usize| column.is_multiple_of(weights.panel()) || column == weights.n();
+    assert!(
+        columns.start <= columns.end && columns.end <= weights.n() && whole(columns.start) && whole(columns.end),
+        "matmul: columns {columns:?} must be whole panels of {} in 0..{}",
+        weights.panel(),
+        weights.n()
+    );
+    let (k, n) = (weights.k(), columns.len());
     assert_eq!(weights.isa(), isa, "matmul: weights were packed for another instruction set");
     assert_eq!(rows.checked_mul(k), Some(input.len()), "matmul: input must be [rows, k] = [{rows}, {k}]");
     assert_eq!(bias.len(), n, "matmul: bias must have n elements");

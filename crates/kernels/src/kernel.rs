@@ -1,4 +1,5 @@
 use core::fmt::Debug;
+use core::ops::Range;
 
 use crate::{Epilogue, Isa, Output, PackedF32, PackedWeights};
 
@@ -51,7 +52,26 @@ pub trait Kernel: Send + Sync + Debug {
     ///
     /// If a slice has another length than the shapes say, if `weights` were packed by a kernel of another [`Isa`], or if a requantization's
     /// `min` is above its `max`.
-    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>);
+    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>) {
+        self.matmul_columns(input, rows, weights, 0..weights.n(), bias, output);
+    }
+
+    /// [`Kernel::matmul`] for the output channels `columns` alone, so that threads can share a layer: `bias`, multipliers, scales and the rows
+    /// of the output are those of these channels.
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::matmul`]; also if `columns` reaches beyond `n`, or starts or ends inside a panel: at neither a multiple of
+    /// [`PackedWeights::panel`] nor `n`.
+    fn matmul_columns(
+        &self,
+        input: &[u8],
+        rows: usize,
+        weights: &PackedWeights,
+        columns: Range<usize>,
+        bias: &[i32],
+        output: Output<'_>,
+    );
 
     /// Copies row-major f32 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
     ///

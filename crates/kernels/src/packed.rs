@@ -29,6 +29,7 @@ pub struct PackedWeights {
     column_sums: Vec<i32>,
     /// Of each panel, whether all its channels pass [`pair_sums_fit`].
     proven: Vec<bool>,
+    panel: usize,
     k: usize,
     n: usize,
     isa: Isa,
@@ -47,7 +48,7 @@ impl PackedWeights {
         let lines = vec![Line([0; 64]); padded.div_ceil(64)];
         let fit = pair_sums_fit(weights, k, n);
         let proven = fit.chunks(layout.panel).map(|panel| panel.iter().all(|&fits| fits)).collect();
-        let mut packed = Self { lines, column_sums: vec![0; n], proven, k, n, isa };
+        let mut packed = Self { lines, column_sums: vec![0; n], proven, panel: layout.panel, k, n, isa };
         packed.fill(weights, layout);
         packed
     }
@@ -101,6 +102,12 @@ impl PackedWeights {
     /// Output channels.
     pub fn n(&self) -> usize {
         self.n
+    }
+
+    /// Output channels that are computed together: [`Kernel::matmul_columns`](crate::Kernel::matmul_columns) takes
+    /// whole panels.
+    pub fn panel(&self) -> usize {
+        self.panel
     }
 
     /// The instruction set whose kernel packed, and alone can use, these weights.

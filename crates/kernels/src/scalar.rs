@@ -1,5 +1,7 @@
 //! The definition of every result, in portable Rust.
 
+use core::ops::Range;
+
 use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::{GROUP, Layout};
@@ -22,13 +24,21 @@ impl Kernel for Scalar {
         PackedWeights::new(weights, k, n, Isa::Scalar, Layout { lanes: 1, panel: 1 })
     }
 
-    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>) {
-        check_matmul(Isa::Scalar, input, rows, weights, bias, &output);
-        let (k, n) = (weights.k(), weights.n());
+    fn matmul_columns(
+        &self,
+        input: &[u8],
+        rows: usize,
+        weights: &PackedWeights,
+        columns: Range<usize>,
+        bias: &[i32],
+        output: Output<'_>,
+    ) {
+        check_matmul(Isa::Scalar, input, rows, weights, &columns, bias, &output);
+        let (k, n) = (weights.k(), columns.len());
         let depth = k.next_multiple_of(GROUP);
         let accumulator = |row: usize, channel: usize| {
             let input = &input[row * k..][..k];
-            let weights = &weights.as_slice()[channel * depth..][..k];
+            let weights = &weights.as_slice()[(columns.start + channel) * depth..][..k];
             let products = input.iter().zip(weights).map(|(&a, &w)| i32::from(a) * i32::from(w));
             products.fold(bias[channel], i32::wrapping_add)
         };

@@ -209,6 +209,40 @@ fn empty_shapes_are_defined() {
     }
 }
 
+#[test]
+fn columns_are_those_of_the_whole_product() {
+    for (rows, k, n) in [(1, 37, 300), (5, 64, 129), (3, 9, 64), (2, 5, 7)] {
+        let case = Case::new(rows, k, n, (rows * n) as u64);
+        for kernel in available() {
+            let packed = kernel.pack(&case.weights, k, n);
+            let mut whole = vec![0; rows * n];
+            kernel.matmul(&case.input, rows, &packed, &case.bias, Output::I32(&mut whole));
+            let edges: Vec<usize> = (0..n).step_by(packed.panel()).chain([n]).collect();
+            for (i, &start) in edges.iter().enumerate() {
+                for &end in &edges[i..] {
+                    let columns = start..end;
+                    let expected: Vec<i32> = whole.chunks(n).flat_map(|row| row[columns.clone()].to_vec()).collect();
+                    let bias = &case.bias[columns.clone()];
+                    let found = framed(expected.len(), -77, |out| {
+                        kernel.matmul_columns(&case.input, rows, &packed, columns.clone(), bias, Output::I32(out));
+                    });
+                    assert_eq!(found, expected, "{} [{rows}, {k}] x [{k}, {columns:?}]", kernel.isa());
+                    let multipliers = &case.multipliers[columns.clone()];
+                    let requantize = Requantize { multipliers, zero_point: 3, min: 3, max: 250 };
+                    let expected: Vec<u8> = (0..expected.len())
+                        .map(|i| level(expected[i] as f32 * multipliers[i % columns.len()], 3, 3, 250) as u8)
+                        .collect();
+                    let found = framed(expected.len(), 77, |out| {
+                        let output = Output::U8 { out, requantize };
+                        kernel.matmul_columns(&case.input, rows, &packed, columns.clone(), bias, output);
+                    });
+                    assert_eq!(found, expected, "{} [{rows}, {k}] x [{k}, {columns:?}]", kernel.isa());
+                }
+            }
+        }
+    }
+}
+
 fn panics(action: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(action)).is_err()
 }
@@ -231,6 +265,14 @@ fn wrong_lengths_panic_before_memory_is_touched() {
         assert!(run(&[1; 4], 2, &[0; 4], Output::I32(&mut i32s)));
         assert!(run(&[1; 4], 2, &[0; 3], Output::I32(&mut i32s[..5])));
         assert!(run(&[], usize::MAX, &[0; 3], Output::I32(&mut i32s)));
+        let inside = |columns: std::ops::Range<usize>, len: usize| {
+            let packed = kernel.pack(&[1; 200], 1, 200);
+            let (bias, mut out) = (vec![0; len], vec![0; len]);
+            panics(|| kernel.matmul_columns(&[1], 1, &packed, columns, &bias, Output::I32(&mut out)))
+        };
+        assert!(!inside(0..200, 200) && !inside(128..200, 72) && !inside(0..64, 64));
+        assert!(inside(0..201, 201) && inside(0..64, 65) && inside(200..201, 1) && inside(64..usize::MAX, 0));
+        assert!(kernel.isa() == Isa::Scalar || (inside(1..200, 199) && inside(0..63, 63)));
         let quantized = Requantize { multipliers: &scales, zero_point: 0, min: 0, max: 255 };
         let narrow = Requantize { multipliers: &scales[..2], ..quantized };
         let crossed = Requantize { min: 9, max: 8, ..quantized };

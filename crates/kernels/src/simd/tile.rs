@@ -56,7 +56,7 @@ impl Sink {
     }
 }
 
-/// Multiplies `input` `[rows, k]` by `weights` tile by tile.
+/// Multiplies `input` `[rows, k]` by the `columns` of `weights` tile by tile.
 ///
 /// # Safety
 ///
@@ -65,16 +65,18 @@ pub(crate) unsafe fn matmul<V: Vector>(
     input: &[u8],
     rows: usize,
     weights: &PackedWeights,
+    columns: Range<usize>,
     bias: &[i32],
     output: Output<'_>,
 ) {
-    let (k, n) = (weights.k(), weights.n());
+    let (k, n) = (weights.k(), columns.len());
     let panel = panel::<V>();
     let sink = Sink::new(output);
     for channel in (0..n).step_by(panel) {
+        let first = columns.start + channel;
         let columns = panel.min(n - channel);
-        let tiles = if weights.proven(channel / panel) { V::PROVEN_TILES } else { V::TILES };
-        let weights = &weights.as_slice()[weights.panel_start(channel)..];
+        let tiles = if weights.proven(first / panel) { V::PROVEN_TILES } else { V::TILES };
+        let weights = &weights.as_slice()[weights.panel_start(first)..];
         let bias = &bias[channel..][..columns];
         for tile_rows in row_tiles(rows, tiles.len()) {
             let tile = Tile {

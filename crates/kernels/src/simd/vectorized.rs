@@ -1,5 +1,6 @@
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use super::elementwise::{Add, Bytes, Dequantize, Lookup, Quantize, Summand};
 use super::vector::Vector;
@@ -36,10 +37,18 @@ impl<V: Vector> Kernel for Vectorized<V> {
         PackedWeights::new(weights, k, n, V::ISA, Layout { lanes: V::LANES, panel: tile::panel::<V>() })
     }
 
-    fn matmul(&self, input: &[u8], rows: usize, weights: &PackedWeights, bias: &[i32], output: Output<'_>) {
-        check_matmul(V::ISA, input, rows, weights, bias, &output);
+    fn matmul_columns(
+        &self,
+        input: &[u8],
+        rows: usize,
+        weights: &PackedWeights,
+        columns: Range<usize>,
+        bias: &[i32],
+        output: Output<'_>,
+    ) {
+        check_matmul(V::ISA, input, rows, weights, &columns, bias, &output);
         // SAFETY: `self` proves the CPU has `V`; the arguments were checked.
-        unsafe { tile::matmul::<V>(input, rows, weights, bias, output) };
+        unsafe { tile::matmul::<V>(input, rows, weights, columns, bias, output) };
     }
 
     fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32 {
