@@ -12,29 +12,35 @@ const SHAPES: [(usize, usize); 3] = [(784, 512), (784, 256), (1024, 1024)];
 
 /// u8 to u8 layers with bias and requantization; one element is one multiply-accumulate.
 fn matmul(criterion: &mut Criterion) {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
     for (k, n) in SHAPES {
-        let mut group = criterion.benchmark_group(format!("matmul/{k}x{n}"));
-        let weights: Vec<i8> = (0..k * n).map(|_| rng.random_range(-127..=127)).collect();
-        let bias: Vec<i32> = (0..n).map(|_| rng.random_range(-10_000..=10_000)).collect();
-        let multipliers = vec![1.0 / (k as f32 * 64.0); n];
-        for rows in ROWS {
-            let input: Vec<u8> = (0..rows * k).map(|_| rng.random()).collect();
-            let mut out = vec![0; rows * n];
-            group.throughput(Throughput::Elements((rows * k * n) as u64));
-            for kernel in available() {
-                let packed = kernel.pack(&weights, k, n);
-                group.bench_function(BenchmarkId::new(kernel.isa().name(), rows), |bencher| {
-                    bencher.iter(|| {
-                        let requantize = Requantize { multipliers: &multipliers, zero_point: 128, min: 128, max: 255 };
-                        let output = Output::U8 { out: black_box(&mut out), requantize };
-                        kernel.matmul(black_box(&input), rows, &packed, &bias, output);
-                    });
-                });
-            }
-        }
-        group.finish();
+        matmul_of(criterion, &format!("matmul/{k}x{n}"), k, n, 127);
     }
+    // Weights whose pair sums are proven to fit 16 bits.
+    matmul_of(criterion, "matmul_within_64/1024x1024", 1024, 1024, 64);
+}
+
+fn matmul_of(criterion: &mut Criterion, name: &str, k: usize, n: usize, largest: i8) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut group = criterion.benchmark_group(name);
+    let weights: Vec<i8> = (0..k * n).map(|_| rng.random_range(-largest..=largest)).collect();
+    let bias: Vec<i32> = (0..n).map(|_| rng.random_range(-10_000..=10_000)).collect();
+    let multipliers = vec![1.0 / (k as f32 * 64.0); n];
+    for rows in ROWS {
+        let input: Vec<u8> = (0..rows * k).map(|_| rng.random()).collect();
+        let mut out = vec![0; rows * n];
+        group.throughput(Throughput::Elements((rows * k * n) as u64));
+        for kernel in available() {
+            let packed = kernel.pack(&weights, k, n);
+            group.bench_function(BenchmarkId::new(kernel.isa().name(), rows), |bencher| {
+                bencher.iter(|| {
+                    let requantize = Requantize { multipliers: &multipliers, zero_point: 128, min: 128, max: 255 };
+                    let output = Output::U8 { out: black_box(&mut out), requantize };
+                    kernel.matmul(black_box(&input), rows, &packed, &bias, output);
+                });
+            });
+        }
+    }
+    group.finish();
 }
 
 /// f32 layers with bias and ReLU; one element is one multiply-accumulate. Without the scalar kernel, which takes a hundred times as long.
