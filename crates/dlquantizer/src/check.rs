@@ -17,7 +17,7 @@ pub use stability::Stability;
 use crate::{Calibration, Error, FloatModel, TensorKind};
 
 /// Halves of the samples that differ by more, in per cent of the range, make a range a matter of luck.
-pub(crate) const UNSTABLE_PERCENT: f64 = 20.0;
+pub(crate) const UNSTABLE_PERCENT: f64 = 25.0;
 
 /// What a calibration tells of the samples it was made on.
 #[derive(Debug, Clone, PartialEq, Serialize)]

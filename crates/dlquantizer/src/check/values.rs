@@ -17,7 +17,7 @@ const SATURATED_PERCENT: f64 = 75.0;
 const AT_BOUND: f64 = 0.01;
 
 /// One dead channel in so many is nothing unusual.
-const FEW_DEAD: usize = 10;
+const FEW_DEAD: usize = 4;
 
 /// What the tensors of a prepared model are judged by.
 pub(super) struct Judge<'a> {

@@ -164,13 +164,13 @@ impl Histogram {
         }
     }
 
-    /// Puts the words of the frequent bin together.
     /// Empties all bins. The table stays where it is: a new one would come from memory in use, where every page counts.
     fn clear(&mut self) {
         self.words.iter_mut().filter(|word| **word != 0).for_each(|word| *word = 0);
         (self.frequent, self.tiny) = (ZERO, [0; 2]);
     }
 
+    /// Puts the words of the frequent bin together.
     fn end_turns(&mut self) {
         self.words[usize::from(self.frequent)] = self.word(self.frequent);
         self.words[BINS..].fill(0);

@@ -7,7 +7,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dataset::{Dataset, Part, Shard};
 use dlquantizer::{Calibrator, Check, FloatModel, RangeMethod};
 use serde::Serialize;
@@ -181,6 +181,9 @@ pub(crate) fn calibrate(job: &Job<'_>, pieces: &mut Pieces) -> Result<CalibrateR
         interrupted.look(&mut calibrator, pieces)?;
     }
     bar.finish_and_clear();
+    if calibrator.samples() == 0 && job.shard != Shard::ALL {
+        bail!("there are no samples in shard {}; divide them into fewer shards", job.shard);
+    }
     let stopped_early = calibrator.is_stable();
     let state_bytes = calibrator.state_bytes();
     let converged_after = calibrator.converged_after(CONVERGED_PERCENT / 100.0)?;

@@ -76,6 +76,6 @@ fn shards_are_numbered_from_1_to_their_count() {
         assert!(stderr(&output).contains("shard"), "{}", stderr(&output));
     }
     let few = args!["calibrate", files().float, "--data", digits(), "--shard", "1201/1300", "-o", out];
-    refuse(few, &["no samples"]);
+    refuse(few, &["no samples in shard 1201/1300", "fewer shards"]);
     assert!(names_in(directory.path()).is_empty());
 }
