@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use int8_inference::{Session, SessionOptions, StepInfo};
+use int8_inference::{Certificate, Session, SessionOptions, StepInfo};
 use onnx_model::graph::GraphIndex;
 use onnx_model::proto::NodeProto;
 use onnx_model::{Dim, Error, Model, ValueInfo};
@@ -22,6 +22,10 @@ pub(crate) struct Args {
     /// Float or int8 model.
     #[arg(value_name = "ONNX")]
     model: PathBuf,
+    /// Shows what is proven of each int8 layer's sums, for any input: the extreme int32 accumulators, and the channels whose sums of two
+    /// products fit 16 bits.
+    #[arg(long)]
+    certificate: bool,
 }
 
 /// What is in the file.
@@ -40,6 +44,8 @@ pub(crate) struct InspectReport {
     plan: Option<PlanReport>,
     /// Why there is no plan.
     plan_error: Option<String>,
+    #[serde(skip)]
+    certificate: bool,
 }
 
 /// An input or output.
@@ -78,6 +84,17 @@ struct PlanReport {
     isa: String,
     buffer_bytes_per_sample: usize,
     steps: Vec<StepReport>,
+    certificates: Vec<CertificateReport>,
+}
+
+/// What is proven of the sums of an int8 layer.
+#[derive(Serialize)]
+struct CertificateReport {
+    tensor: String,
+    channels: usize,
+    pair_sums_proven: usize,
+    lowest: i32,
+    highest: i32,
 }
 
 /// One operation.
@@ -90,7 +107,9 @@ struct StepReport {
 pub(crate) fn run(args: &Args) -> Result<InspectReport> {
     let model = Model::open(&args.model)?;
     let bytes = std::fs::metadata(&args.model).with_context(|| args.model.display().to_string())?.len();
-    inspect(&model, &args.model, bytes).with_context(|| args.model.display().to_string())
+    let mut report = inspect(&model, &args.model, bytes).with_context(|| args.model.display().to_string())?;
+    report.certificate = args.certificate;
+    Ok(report)
 }
 
 fn inspect(model: &Model, path: &Path, bytes: u64) -> Result<InspectReport> {
@@ -115,6 +134,7 @@ fn inspect(model: &Model, path: &Path, bytes: u64) -> Result<InspectReport> {
         metadata: proto.metadata_props.iter().map(|entry| (entry.key().to_owned(), entry.value().to_owned())).collect(),
         plan,
         plan_error,
+        certificate: false,
     })
 }
 
@@ -188,7 +208,35 @@ impl PlanReport {
             isa: session.isa().to_string(),
             buffer_bytes_per_sample: session.buffer_bytes_per_sample(),
             steps: steps.collect(),
+            certificates: session.certificates().into_iter().map(CertificateReport::of).collect(),
         }
+    }
+
+    fn certificates(&self) -> String {
+        let columns = [
+            Column::Text("Tensor"),
+            Column::Number("Lowest Sum"),
+            Column::Number("Highest Sum"),
+            Column::Number("Channels"),
+            Column::Number("16-Bit Pair Sums Proven"),
+        ];
+        let rows = self.certificates.iter().map(|certificate| {
+            [
+                certificate.tensor.clone(),
+                certificate.lowest.to_string(),
+                certificate.highest.to_string(),
+                format::count(certificate.channels),
+                format::count(certificate.pair_sums_proven),
+            ]
+        });
+        format!("\n{}", format::table(columns, rows))
+    }
+}
+
+impl CertificateReport {
+    fn of(certificate: Certificate) -> Self {
+        let Certificate { tensor, channels, pair_sums_proven, lowest, highest } = certificate;
+        Self { tensor, channels, pair_sums_proven, lowest, highest }
     }
 }
 
@@ -269,6 +317,9 @@ impl Report for InspectReport {
                     plan.isa,
                     format::bytes(plan.buffer_bytes_per_sample)
                 );
+                if self.certificate {
+                    text += &plan.certificates();
+                }
             }
             (None, Some(error)) => text += &format!("this engine cannot run it: {error}\n"),
             (None, None) => {}
@@ -277,6 +328,12 @@ impl Report for InspectReport {
     }
 }
 
+/// The lines of a text, each as far as people read.
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("   {line}\n")).collect()
+    const LONGEST: usize = 120;
+    let line = |line: &str| match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("   {}...\n", &line[..end]),
+        None => format!("   {line}\n"),
+    };
+    text.lines().map(line).collect()
 }

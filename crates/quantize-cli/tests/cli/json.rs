@@ -238,6 +238,8 @@ fn inspect() {
         assert_eq!((layer["name"].as_str(), layer["precision"].as_str()), (Some("fc1"), Some(precision)));
         assert_eq!(layer["parameters"], 64 * 256 + 256);
         assert_fields(&report["plan"], &[("isa", "string"), ("steps", "array")]);
+        let proven = report["plan"]["certificates"].as_array().unwrap();
+        assert_eq!(proven.len(), if precision == "int8" { 3 } else { 0 });
     }
     let report = json(args!["inspect", files.int8]);
     assert_fields(&report["metadata"], &[("quantize.recipe", "string"), ("quantize.calibration", "string")]);

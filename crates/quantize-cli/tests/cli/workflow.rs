@@ -34,6 +34,10 @@ fn each_step_tells_people_what_it_did() {
     assert!(text.contains("[597, 10]"), "{text}");
     let text = succeed(args!["inspect", out("int8.onnx")]);
     assert!(text.contains("opset 21") && text.contains("64 -> 256, u8 x s8 -> u8"), "{text}");
+    assert!(!text.contains("Lowest Sum"), "{text}");
+    let text = succeed(args!["inspect", out("int8.onnx"), "--certificate"]);
+    assert!(text.lines().any(|line| line.contains("Lowest Sum") && line.contains("Pair Sums")), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() < 200), "{text}");
     let text = succeed(args!["bench", out("int8.onnx"), "--batch", "1", "--seconds", "0.01"]);
     assert!(text.contains("Samples/s"), "{text}");
 }
