@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dataset::{Dataset, OpenOptions, Part};
-use dlquantizer::{Calibration, Calibrator, FloatModel, Percentile, QuantType, RangeMethod, Scheme, TensorKind};
+use dlquantizer::{Calibration, Calibrator, FloatModel, QuantType, RangeMethod, Scheme, TensorKind};
 use int8_inference::{Session, SessionOptions};
 use onnx_model::graph::node;
 use onnx_model::proto::GraphProto;
@@ -116,14 +116,8 @@ fn ranges(criterion: &mut Criterion) {
         let calibration = read();
         let mut group = criterion.benchmark_group(format!("ranges/{name}"));
         group.sample_size(10).bench_function("read the file", |bencher| bencher.iter(read));
-        for (method, name) in [
-            (RangeMethod::MinMax, "minmax"),
-            (RangeMethod::Percentile(Percentile::default()), "percentile"),
-            (RangeMethod::Entropy, "entropy"),
-            (RangeMethod::Mse, "mse"),
-            (RangeMethod::PowerOfTwoMinMax, "power-of-two-minmax"),
-            (RangeMethod::PowerOfTwoHistogram, "power-of-two-histogram"),
-        ] {
+        for method in RangeMethod::ALL {
+            let name = format!("{method:?}");
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
                     let tensors = black_box(&calibration).tensors().iter();

@@ -88,6 +88,16 @@ pub enum RangeMethod {
 }
 
 impl RangeMethod {
+    /// Every method, the percentile being 99.99.
+    pub const ALL: [Self; 6] = [
+        Self::MinMax,
+        Self::Percentile(Percentile::DEFAULT),
+        Self::Entropy,
+        Self::Mse,
+        Self::PowerOfTwoMinMax,
+        Self::PowerOfTwoHistogram,
+    ];
+
     /// Scale and zero point for a tensor with these statistics; none without a finite value.
     ///
     /// Equal statistics give equal bits, on every machine.

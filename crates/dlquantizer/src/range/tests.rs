@@ -4,15 +4,6 @@ use super::*;
 use proptest::prelude::*;
 use samples::{SCHEMES, TYPES, any_scheme, any_type, any_values, kinds, normal};
 
-const METHODS: [RangeMethod; 6] = [
-    RangeMethod::MinMax,
-    RangeMethod::Percentile(Percentile::DEFAULT),
-    RangeMethod::Entropy,
-    RangeMethod::Mse,
-    RangeMethod::PowerOfTwoMinMax,
-    RangeMethod::PowerOfTwoHistogram,
-];
-
 fn finite() -> impl Strategy<Value = f32> {
     const EDGES: [f32; 9] = [0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, f32::MAX, f32::MIN, f32::from_bits(1)];
     prop_oneof![
@@ -29,7 +20,7 @@ fn range() -> impl Strategy<Value = Range> {
 fn any_method() -> impl Strategy<Value = RangeMethod> {
     let percentile = (50_001..=100_000_u32).prop_map(|thousandths| Percentile::new(f64::from(thousandths) / 1000.0));
     prop_oneof![
-        prop::sample::select(&METHODS[..]),
+        prop::sample::select(&RangeMethod::ALL[..]),
         percentile.prop_map(|percentile| RangeMethod::Percentile(percentile.unwrap())),
     ]
 }
@@ -270,7 +261,7 @@ fn the_range_of_parameters_is_what_the_integers_stand_for() {
 
 #[test]
 fn methods_leave_out_what_is_not_finite() {
-    for method in METHODS {
+    for method in RangeMethod::ALL {
         for (quant_type, scheme) in TYPES.into_iter().flat_map(|quant_type| SCHEMES.map(|scheme| (quant_type, scheme)))
         {
             let params = |values: &[f32]| method.quant_params(&TensorStatistics::of(values), quant_type, scheme);
@@ -331,7 +322,7 @@ fn an_outlier_among_normal_values_in_any_order() {
                 assert!((25.0..38.0).contains(&max(RangeMethod::PowerOfTwoHistogram)));
             }
             // Steps are fine enough for all.
-            _ => assert!(METHODS[2..].iter().all(|&method| max(method) >= 40.0)),
+            _ => assert!(RangeMethod::ALL[2..].iter().all(|&method| max(method) >= 40.0)),
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Values of every kind: any bits at all, ordinary numbers, and the ones at the edges of cases.
-fn value() -> impl Strategy<Value = f32> {
+pub(super) fn value() -> impl Strategy<Value = f32> {
     const EDGES: [f32; 12] = [
         0.0,
         -0.0,

@@ -171,6 +171,28 @@ proptest! {
 }
 
 #[test]
+fn a_resumed_run_stops_where_the_unbroken_one_does() {
+    let model = open(&three_layers(3, [2, 3, 2, 2]), &["y"]);
+    let samples = data(&Random::new(4).array(&[5000, 2]));
+    let all: Vec<usize> = (0..samples.len()).collect();
+    let new = || Calibrator::with_threads(&model, Some(1)).unwrap().until_stable(0.03);
+    let mut unbroken = new();
+    feed(&mut unbroken, &samples, &[100]);
+    let stop = unbroken.samples();
+    assert!(unbroken.is_stable() && (512..5000).contains(&stop), "{stop}");
+    let expected = unbroken.finish().unwrap().to_bytes();
+    for cut in [10, 300, stop as usize - 1] {
+        let (before, after) = all.split_at(cut);
+        let mut first = new();
+        feed(&mut first, &samples.select(before).unwrap(), &[7]);
+        let mut second = new().resume(first.checkpoint(String::new(), [0, 0]).unwrap()).unwrap();
+        feed(&mut second, &samples.select(after).unwrap(), &[64]);
+        assert_eq!(second.samples(), stop, "cut at {cut}");
+        assert!(second.finish().unwrap().to_bytes() == expected, "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_checkpoint_goes_on_in_its_own_run_only() {
     let model = open(&three_layers(3, [2, 3, 2, 2]), &["y"]);
     let whole = checkpoint(&model);

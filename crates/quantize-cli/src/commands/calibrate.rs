@@ -119,13 +119,21 @@ pub(crate) struct Job<'a> {
     until_stable: Option<f64>,
     checkpoint_every: Option<NonZeroU64>,
     /// What tells this run from another one, for its checkpoint.
-    run: String,
+    run: &'a dyn Fn() -> Result<String>,
 }
 
 impl<'a> Job<'a> {
     /// All of the samples.
     pub(crate) fn new(model: &'a FloatModel, work: &'a WorkArgs, output: &'a Path) -> Self {
-        Self { model, work, output, shard: Shard::ALL, until_stable: None, checkpoint_every: None, run: String::new() }
+        Self {
+            model,
+            work,
+            output,
+            shard: Shard::ALL,
+            until_stable: None,
+            checkpoint_every: None,
+            run: &|| Ok(String::new()),
+        }
     }
 }
 
@@ -138,7 +146,7 @@ pub(crate) fn run(args: &Args) -> Result<CalibrateReport> {
         shard: args.shard,
         until_stable: args.until_stable,
         checkpoint_every: args.checkpoint_every,
-        run: format!("{} --shard {}{stable}", args.data.describe()?, args.shard),
+        run: &|| Ok(format!("{} --shard {}{stable}", args.data.describe()?, args.shard)),
         ..Job::new(&model, &args.work, &args.output)
     };
     let mut report = calibrate(&job, &mut pieces)
@@ -153,7 +161,7 @@ pub(crate) fn calibrate(job: &Job<'_>, pieces: &mut Pieces) -> Result<CalibrateR
     if let Some(percent) = job.until_stable {
         calibrator = calibrator.until_stable(percent / 100.0);
     }
-    let mut interrupted = Interrupted::new(job.output, job.checkpoint_every, &job.run)?;
+    let mut interrupted = Interrupted::new(job.output, job.checkpoint_every, job.run)?;
     calibrator = interrupted.resume(calibrator, pieces)?;
     let resumed_after = calibrator.samples();
     let start = Instant::now();

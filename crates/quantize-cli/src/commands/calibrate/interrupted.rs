@@ -25,12 +25,19 @@ pub(super) struct Interrupted<'a> {
     every: Option<NonZeroU64>,
     /// Samples at which the next checkpoint is due.
     due: u64,
-    run: &'a str,
+    /// Tells apart runs that must not be mixed.
+    describe: &'a dyn Fn() -> Result<String>,
+    /// What that said.
+    run: Option<String>,
 }
 
 impl<'a> Interrupted<'a> {
-    /// Checkpoints lie beside `output`; `run` tells apart runs that must not be mixed.
-    pub(super) fn new(output: &Path, every: Option<NonZeroU64>, run: &'a str) -> Result<Self> {
+    /// Checkpoints lie beside `output`; `describe`, asked only when there is one, tells apart runs that must not be mixed.
+    pub(super) fn new(
+        output: &Path,
+        every: Option<NonZeroU64>,
+        describe: &'a dyn Fn() -> Result<String>,
+    ) -> Result<Self> {
         AT_WORK.store(true, Ordering::Relaxed);
         // A second Ctrl-C ends the program at once, should a sample take forever.
         ctrlc::set_handler(|| {
@@ -41,7 +48,13 @@ impl<'a> Interrupted<'a> {
         .context("cannot watch for Ctrl-C")?;
         let mut name = output.file_name().unwrap_or_default().to_owned();
         name.push(".checkpoint");
-        Ok(Self { checkpoint: output.with_file_name(name), every, due: every.map_or(u64::MAX, NonZeroU64::get), run })
+        Ok(Self {
+            checkpoint: output.with_file_name(name),
+            every,
+            due: every.map_or(u64::MAX, NonZeroU64::get),
+            describe,
+            run: None,
+        })
     }
 
     /// Goes on from the checkpoint of an interrupted run, if there is one.
@@ -52,7 +65,7 @@ impl<'a> Interrupted<'a> {
         let checkpoint = Checkpoint::load(&self.checkpoint)?;
         let file = self.checkpoint.display().to_string();
         let in_file = || format!("{file} cannot be continued");
-        checkpoint.check_run(self.run).with_context(in_file)?;
+        checkpoint.check_run(&self.run()?).with_context(in_file)?;
         let [samples, skipped] = checkpoint.position();
         pieces.advance(Position { samples, skipped }, checkpoint.samples()).with_context(in_file)?;
         let calibrator = calibrator.resume(checkpoint).with_context(in_file)?;
@@ -66,7 +79,7 @@ impl<'a> Interrupted<'a> {
         let stop = STOP.load(Ordering::Relaxed);
         if stop || calibrator.samples() >= self.due {
             let Position { samples, skipped } = pieces.position();
-            calibrator.checkpoint(self.run.to_owned(), [samples, skipped])?.save(&self.checkpoint)?;
+            calibrator.checkpoint(self.run()?, [samples, skipped])?.save(&self.checkpoint)?;
             self.plan(calibrator.samples());
         }
         match stop {
@@ -80,6 +93,15 @@ impl<'a> Interrupted<'a> {
         AT_WORK.store(false, Ordering::Relaxed);
         // One that cannot be removed is found out about by the next run, which says what to do.
         let _ = fs::remove_file(&self.checkpoint);
+    }
+
+    /// The description of this run.
+    fn run(&mut self) -> Result<String> {
+        let run = match self.run.take() {
+            Some(run) => run,
+            None => (self.describe)()?,
+        };
+        Ok(self.run.insert(run).clone())
     }
 
     fn plan(&mut self, samples: u64) {

@@ -1,7 +1,7 @@
 //! `quantize calibration show FILE TENSOR`: everything a calibration file knows of one tensor.
 
 use anyhow::{Result, bail};
-use dlquantizer::{Calibration, Percentile, QuantParams, RangeMethod, TensorRecord};
+use dlquantizer::{Calibration, QuantParams, RangeMethod, TensorRecord};
 use serde::Serialize;
 
 use super::show::Args;
@@ -43,14 +43,7 @@ pub(crate) fn report(args: &Args, name: &str) -> Result<ShowTensorReport> {
 
 /// All methods, the chosen one among them.
 fn methods(chosen: RangeMethod) -> Vec<RangeMethod> {
-    let mut methods = vec![
-        RangeMethod::MinMax,
-        RangeMethod::Percentile(Percentile::DEFAULT),
-        RangeMethod::Entropy,
-        RangeMethod::Mse,
-        RangeMethod::PowerOfTwoMinMax,
-        RangeMethod::PowerOfTwoHistogram,
-    ];
+    let mut methods = RangeMethod::ALL.to_vec();
     if !methods.contains(&chosen) {
         methods.push(chosen);
     }
