@@ -4,7 +4,7 @@ use kernels::{Isa, Kernel};
 
 use crate::Error;
 
-/// Environment variable that forces an instruction set: `scalar`, `avx2`, `avx512bw` or `avx512vnni`.
+/// Environment variable that forces an instruction set: `scalar`, `avx2`, `avx512bw`, `avxvnni` or `avx512vnni`.
 pub const ISA_VARIABLE: &str = "QUANTIZE_ISA";
 
 /// The kernel that `QUANTIZE_ISA` names, else the fastest this machine has.

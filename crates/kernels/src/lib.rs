@@ -34,7 +34,7 @@
 //!   ([`Kernel::matmul_f32`]). Which payload and sign a NaN has is left open; that it is NaN is not.
 //!
 //! The crate is `no_std` (it needs `alloc`) and has no say in which kernel is used: callers choose by [`best`] or [`with_isa`].
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![allow(unsafe_code, reason = "intrinsics, raw loads and stores live here so that no other crate needs them")]
 
 extern crate alloc;
@@ -52,6 +52,8 @@ mod scalar;
 mod select;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+#[cfg(test)]
+mod tests;
 
 pub use epilogue::Epilogue;
 pub use isa::{Isa, UnknownIsa};

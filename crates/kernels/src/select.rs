@@ -22,8 +22,10 @@ pub fn with_isa(isa: Isa) -> Option<&'static dyn Kernel> {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Bw => crate::simd::avx512bw(),
         #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni => crate::simd::avxvnni(),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => crate::simd::avx512vnni(),
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 | Isa::Avx512Bw | Isa::Avx512Vnni => None,
+        Isa::Avx2 | Isa::Avx512Bw | Isa::AvxVnni | Isa::Avx512Vnni => None,
     }
 }

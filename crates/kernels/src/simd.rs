@@ -7,4 +7,4 @@ mod vector;
 mod vectorized;
 mod x86;
 
-pub(crate) use x86::{avx2, avx512bw, avx512vnni};
+pub(crate) use x86::{avx2, avx512bw, avx512vnni, avxvnni};

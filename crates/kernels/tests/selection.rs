@@ -25,6 +25,8 @@ fn detection_agrees_with_the_standard_library() {
     assert_eq!(with_isa(Isa::Avx2).is_some(), avx2);
     assert_eq!(with_isa(Isa::Avx512Bw).is_some(), avx512bw);
     assert_eq!(with_isa(Isa::Avx512Vnni).is_some(), avx512vnni);
+    let avxvnni = avx2 && std::arch::is_x86_feature_detected!("avxvnni");
+    assert_eq!(with_isa(Isa::AvxVnni).is_some(), avxvnni);
 }
 
 #[test]
@@ -36,5 +38,5 @@ fn names_round_trip() {
     assert!(Isa::ALL.is_sorted());
     assert_eq!(format!("{:>8}", Isa::Avx2), "    avx2");
     let error = "avx3".parse::<Isa>().unwrap_err();
-    assert_eq!(error.to_string(), "unknown instruction set; known are scalar avx2 avx512bw avx512vnni");
+    assert_eq!(error.to_string(), "unknown instruction set; known are scalar avx2 avx512bw avxvnni avx512vnni");
 }

@@ -42,7 +42,7 @@ Example, everything on built-in data in a few seconds:
   quantize demo
 
 Exit codes: 0 done; 1 a gate failed; 2 usage or input error; 130 calibration interrupted by Ctrl-C, to be continued.
-Environment: QUANTIZE_ISA=scalar|avx2|avx512bw|avx512vnni forces an instruction set.";
+Environment: QUANTIZE_ISA=scalar|avx2|avx512bw|avxvnni|avx512vnni forces an instruction set.";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
-use super::avx2::Avx2;
+use super::avx256::shuffle;
 use super::has_vbmi;
 use crate::Isa;
 use crate::simd::float_tile::{self, FloatTileFn};
@@ -218,7 +218,7 @@ impl<B: Bytes512> Vector for Avx512<B> {
             if has_vbmi::get() {
                 permute(table, from, to, count);
             } else {
-                Avx2::lookup(table, from, to, count);
+                shuffle(table, from, to, count);
             }
         }
     }

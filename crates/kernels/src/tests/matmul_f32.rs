@@ -1,11 +1,9 @@
 //! Every kernel of this machine against a naive chain of fused multiply-adds: all tails, extremes, the epilogue.
 
-mod oracle;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kernels::{Epilogue, Isa, Kernel, available, best, with_isa};
-use oracle::{Random, bits, clip};
+use super::oracle::{Random, bits, clip};
+use crate::{Epilogue, Isa, Kernel, available, best, with_isa};
 use proptest::prelude::*;
 
 const UNBOUNDED: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);

@@ -1,11 +1,9 @@
 //! Every kernel of this machine against the naive product: all tails, extremes and outputs.
 
-mod oracle;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kernels::{Isa, Kernel, Output, Requantize, available, best, with_isa};
-use oracle::{Random, accumulators, bits, clip, level};
+use super::oracle::{Random, accumulators, bits, clip, level};
+use crate::{Isa, Kernel, Output, Requantize, available, best, with_isa};
 use proptest::prelude::*;
 
 struct Case {

@@ -1,11 +1,9 @@
 //! Quantize, dequantize, lookup and add of every kernel of this machine against the naive formulas.
 
-mod oracle;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kernels::{Quantized, Rescale, available};
-use oracle::{Random, bits, level};
+use super::oracle::{Random, bits, level};
+use crate::{Quantized, Rescale, available};
 use proptest::prelude::*;
 
 const SPECIAL: [f32; 22] = [

@@ -1,5 +1,4 @@
 //! The contract written the naive way, on wide types and with the standard library's rounding, and data to test it on.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 /// Accumulators `[rows, n]`: an `i64` triple loop, truncated to 32 bits.
 pub(crate) fn accumulators(input: &[u8], rows: usize, weights: &[i8], k: usize, n: usize, bias: &[i32]) -> Vec<i32> {
