@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod layout;
+mod packed;
 
 use half::{bf16, f16};
 
@@ -51,6 +52,14 @@ pub enum TensorData {
     U64(Vec<u64>),
     /// BOOL
     Bool(Vec<bool>),
+    /// INT4, an element in each byte
+    I4(Vec<i8>),
+    /// UINT4, an element in each byte
+    U4(Vec<u8>),
+    /// INT2, an element in each byte
+    I2(Vec<i8>),
+    /// UINT2, an element in each byte
+    U2(Vec<u8>),
 }
 
 impl TensorData {
@@ -61,8 +70,8 @@ impl TensorData {
             TensorData::F64(v) => v.len(),
             TensorData::F16(v) => v.len(),
             TensorData::Bf16(v) => v.len(),
-            TensorData::I8(v) => v.len(),
-            TensorData::U8(v) => v.len(),
+            TensorData::I8(v) | TensorData::I4(v) | TensorData::I2(v) => v.len(),
+            TensorData::U8(v) | TensorData::U4(v) | TensorData::U2(v) => v.len(),
             TensorData::I16(v) => v.len(),
             TensorData::U16(v) => v.len(),
             TensorData::I32(v) => v.len(),
@@ -94,6 +103,10 @@ impl TensorData {
             TensorData::I64(_) => DataType::Int64,
             TensorData::U64(_) => DataType::Uint64,
             TensorData::Bool(_) => DataType::Bool,
+            TensorData::I4(_) => DataType::Int4,
+            TensorData::U4(_) => DataType::Uint4,
+            TensorData::I2(_) => DataType::Int2,
+            TensorData::U2(_) => DataType::Uint2,
         }
     }
 }
@@ -102,14 +115,22 @@ impl Tensor {
     /// A tensor of `shape`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if there are not as many elements as the shape says.
+    /// [`Error::Tensor`] if there are not as many elements as the shape says, or one has more bits than its type.
     pub fn new(name: &str, shape: &[usize], data: TensorData) -> Result<Self, Error> {
-        match layout::element_count(shape) {
-            Some(count) if count == data.len() => Ok(Tensor { name: name.to_owned(), shape: shape.to_vec(), data }),
-            _ => Err(Error::Tensor {
-                tensor: name.to_owned(),
-                problem: format!("of shape {shape:?} cannot have {} elements", data.len()),
-            }),
+        let tensor = Tensor { name: name.to_owned(), shape: shape.to_vec(), data };
+        if layout::element_count(shape) != Some(tensor.data.len()) {
+            return Err(tensor.problem(&format!("of shape {shape:?} cannot have {} elements", tensor.data.len())));
+        }
+        let beyond = match &tensor.data {
+            TensorData::I4(v) => v.iter().find(|x| !(-8..=7).contains(*x)).map(|&x| i32::from(x)),
+            TensorData::U4(v) => v.iter().find(|x| **x > 15).map(|&x| i32::from(x)),
+            TensorData::I2(v) => v.iter().find(|x| !(-2..=1).contains(*x)).map(|&x| i32::from(x)),
+            TensorData::U2(v) => v.iter().find(|x| **x > 3).map(|&x| i32::from(x)),
+            _ => None,
+        };
+        match beyond {
+            None => Ok(tensor),
+            Some(value) => Err(tensor.problem(&format!("of type {} cannot hold {value}", tensor.data.data_type()))),
         }
     }
 
@@ -148,8 +169,8 @@ impl Tensor {
             TensorData::F64(v) => v.iter().map(|&x| x as f32).collect(),
             TensorData::F16(v) => v.iter().map(|x| x.to_f32()).collect(),
             TensorData::Bf16(v) => v.iter().map(|x| x.to_f32()).collect(),
-            TensorData::I8(v) => v.iter().map(|&x| f32::from(x)).collect(),
-            TensorData::U8(v) => v.iter().map(|&x| f32::from(x)).collect(),
+            TensorData::I8(v) | TensorData::I4(v) | TensorData::I2(v) => v.iter().map(|&x| f32::from(x)).collect(),
+            TensorData::U8(v) | TensorData::U4(v) | TensorData::U2(v) => v.iter().map(|&x| f32::from(x)).collect(),
             TensorData::I16(v) => v.iter().map(|&x| f32::from(x)).collect(),
             TensorData::U16(v) => v.iter().map(|&x| f32::from(x)).collect(),
             TensorData::I32(v) => v.iter().map(|&x| x as f32).collect(),
@@ -177,8 +198,8 @@ impl Tensor {
     /// [`Error::Tensor`] if they are not integers, or one is above `i64::MAX`.
     pub fn to_i64(&self) -> Result<Vec<i64>, Error> {
         Ok(match &self.data {
-            TensorData::I8(v) => v.iter().map(|&x| x.into()).collect(),
-            TensorData::U8(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::I8(v) | TensorData::I4(v) | TensorData::I2(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U8(v) | TensorData::U4(v) | TensorData::U2(v) => v.iter().map(|&x| x.into()).collect(),
             TensorData::I16(v) => v.iter().map(|&x| x.into()).collect(),
             TensorData::U16(v) => v.iter().map(|&x| x.into()).collect(),
             TensorData::I32(v) => v.iter().map(|&x| x.into()).collect(),

@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use super::packed::{sign_extend, unpack};
 use super::{Layout, Tensor, TensorData, check_tensor};
 use crate::Error;
 use crate::proto::{DataType, TensorProto};
@@ -11,9 +12,9 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Tensor`] if type, shape and stored elements do not fit together; [`Error::UnsupportedType`] for text, complex numbers
-    /// and numbers of fewer than 8 bits or of 8 floating-point bits; [`Error::ExternalData`] if the elements are in another file.
+    /// and floating-point numbers of 8 bits or fewer; [`Error::ExternalData`] if the elements are in another file.
     pub fn from_proto(proto: &TensorProto) -> Result<Self, Error> {
-        let Layout { data_type, shape, .. } = check_tensor(proto)?;
+        let Layout { data_type, shape, count } = check_tensor(proto)?;
         if proto.segment.is_some() {
             return Err(problem(proto, "is a segment of a larger one, which cannot be read as values"));
         }
@@ -57,6 +58,10 @@ impl Tensor {
                 Some(bytes) => bytes.iter().map(|&byte| byte != 0).collect(),
                 None => proto.int32_data.iter().map(|&word| word != 0).collect(),
             }),
+            DataType::Int4 => TensorData::I4(signed(&small(proto, raw, count, 4)?, 4)),
+            DataType::Uint4 => TensorData::U4(small(proto, raw, count, 4)?),
+            DataType::Int2 => TensorData::I2(signed(&small(proto, raw, count, 2)?, 2)),
+            DataType::Uint2 => TensorData::U2(small(proto, raw, count, 2)?),
             _ => return Err(Error::UnsupportedType { tensor: proto.name().to_owned(), data_type }),
         };
         Ok(Tensor { name: proto.name().to_owned(), shape, data })
@@ -71,6 +76,23 @@ fn read<T, const N: usize>(bytes: &[u8], from_le: impl Fn([u8; N]) -> T) -> Vec<
 /// Unsigned 16-bit elements, or the bits of floating-point ones.
 fn words(proto: &TensorProto, raw: Option<&[u8]>) -> Result<Vec<u16>, Error> {
     raw.map_or_else(|| narrow(proto, &proto.int32_data), |bytes| Ok(read(bytes, u16::from_le_bytes)))
+}
+
+/// Elements of 2 or 4 bits, as unsigned numbers. Each entry of the typed field is a byte of several of them.
+fn small(proto: &TensorProto, raw: Option<&[u8]>, count: usize, bits: u32) -> Result<Vec<u8>, Error> {
+    match raw {
+        Some(bytes) => Ok(unpack(bytes, count, bits)),
+        // Writers that sign-extend the byte store it as a negative number.
+        None if proto.int32_data.iter().all(|word| (-128..256).contains(word)) => {
+            let bytes: Vec<u8> = proto.int32_data.iter().map(|&word| word as u8).collect();
+            Ok(unpack(&bytes, count, bits))
+        }
+        None => Err(problem(proto, "has entries of int32_data that are no bytes of packed elements")),
+    }
+}
+
+fn signed(elements: &[u8], bits: u32) -> Vec<i8> {
+    elements.iter().map(|&element| sign_extend(element, bits)).collect()
 }
 
 /// Elements that the message stores in a wider type.

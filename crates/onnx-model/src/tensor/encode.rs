@@ -1,5 +1,6 @@
 //! From typed elements to `raw_data`.
 
+use super::packed::pack;
 use super::{Tensor, TensorData};
 use crate::proto::TensorProto;
 
@@ -34,6 +35,10 @@ impl TensorData {
             TensorData::I64(v) => bytes(v, |x| x.to_le_bytes()),
             TensorData::U64(v) => bytes(v, |x| x.to_le_bytes()),
             TensorData::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
+            TensorData::I4(v) => pack(v.iter().map(|&x| x as u8), 4),
+            TensorData::U4(v) => pack(v.iter().copied(), 4),
+            TensorData::I2(v) => pack(v.iter().map(|&x| x as u8), 2),
+            TensorData::U2(v) => pack(v.iter().copied(), 2),
         }
     }
 }

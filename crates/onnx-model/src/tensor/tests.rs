@@ -76,6 +76,26 @@ fn both_storages() -> Vec<(TensorProto, TensorProto, TensorData)> {
             raw(DataType::Uint64, &[2], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0, 0]),
             TensorData::U64(vec![u64::MAX, 1]),
         ),
+        (
+            TensorProto { int32_data: vec![0x78], ..two(DataType::Int4) },
+            raw(DataType::Int4, &[2], &[0x78]),
+            TensorData::I4(vec![-8, 7]),
+        ),
+        (
+            TensorProto { int32_data: vec![0xf1], ..two(DataType::Uint4) },
+            raw(DataType::Uint4, &[2], &[0xf1]),
+            TensorData::U4(vec![1, 15]),
+        ),
+        (
+            TensorProto { int32_data: vec![0b0110], ..two(DataType::Int2) },
+            raw(DataType::Int2, &[2], &[0b0110]),
+            TensorData::I2(vec![-2, 1]),
+        ),
+        (
+            TensorProto { int32_data: vec![0b1101], ..two(DataType::Uint2) },
+            raw(DataType::Uint2, &[2], &[0b1101]),
+            TensorData::U2(vec![1, 3]),
+        ),
         (ints(DataType::Bool, &[1, 0]), raw(DataType::Bool, &[2], &[1, 0]), TensorData::Bool(vec![true, false])),
     ]
 }
@@ -92,12 +112,8 @@ fn typed_fields_and_raw_data_mean_the_same() {
 }
 
 /// Types that cannot be read as values, with the bytes and the typed entries five elements take.
-const STORED_ONLY: [(DataType, usize, usize); 15] = [
-    (DataType::Int4, 3, 3),
-    (DataType::Uint4, 3, 3),
+const STORED_ONLY: [(DataType, usize, usize); 11] = [
     (DataType::Float4e2m1, 3, 3),
-    (DataType::Int2, 2, 2),
-    (DataType::Uint2, 2, 2),
     (DataType::Float6e2m3, 4, 5),
     (DataType::Float6e3m2, 4, 5),
     (DataType::Float8e4m3fn, 5, 5),
@@ -164,6 +180,9 @@ fn malformed_tensors_are_refused_by_name() {
         (ints(DataType::Int8, &[128]), "holds 128, which is out of the range"),
         (ints(DataType::Uint8, &[-1]), "holds -1, which is out of the range"),
         (ints(DataType::Float16, &[65536]), "holds 65536, which is out of the range"),
+        (TensorProto { int32_data: vec![256], ..empty(DataType::Int4, &[2]) }, "no bytes of packed elements"),
+        (raw(DataType::Uint4, &[5], &[0; 2]), "needs 3 bytes of raw_data, has 2"),
+        (TensorProto { int32_data: vec![0; 3], ..empty(DataType::Int2, &[5]) }, "needs 2 entries in int32_data, has 3"),
         (ints(DataType::Undefined, &[]), "has no data_type"),
         (TensorProto { data_type: Some(99), ..empty(float, &[]) }, "unknown data_type 99"),
         (TensorProto { data_type: Some(-1), ..empty(float, &[]) }, "unknown data_type -1"),
@@ -191,10 +210,34 @@ fn constructors_refuse_another_number_of_elements() {
 }
 
 #[test]
+fn small_elements_fill_bytes_from_the_lowest_bits() {
+    for (data, bytes) in [
+        (TensorData::I4(vec![-1, 2, -8]), vec![0x2f, 0x08]),
+        (TensorData::U4(vec![1, 2, 3, 4, 15]), vec![0x21, 0x43, 0x0f]),
+        (TensorData::I2(vec![-2, -1, 0, 1, -1]), vec![0b01_00_11_10, 0b11]),
+        (TensorData::U2(vec![0, 1, 2, 3, 2]), vec![0b11_10_01_00, 0b10]),
+    ] {
+        let tensor = Tensor::new("t", &[data.len()], data).unwrap();
+        assert_eq!(tensor.to_proto().raw_data, Some(bytes));
+        assert_eq!(Tensor::from_proto(&tensor.to_proto()).unwrap(), tensor);
+    }
+}
+
+#[test]
+fn constructors_refuse_more_bits_than_the_type_has() {
+    for data in [TensorData::I4(vec![8]), TensorData::U4(vec![16]), TensorData::I2(vec![-3]), TensorData::U2(vec![4])] {
+        let (data_type, error) = (data.data_type(), Tensor::new("t", &[1], data).unwrap_err().to_string());
+        assert!(error.starts_with(&format!("tensor \"t\" of type {data_type} cannot hold")), "{error}");
+    }
+}
+
+#[test]
 fn values_convert_where_they_can() {
     assert_eq!(Tensor::u8("t", &[2], vec![3, 255]).unwrap().to_f32().unwrap(), [3.0, 255.0]);
     assert_eq!(Tensor::u8("t", &[2], vec![3, 255]).unwrap().to_i64().unwrap(), [3, 255]);
     assert_eq!(Tensor::i32("t", &[1, 1], vec![-7]).unwrap().scalar_f32().unwrap(), -7.0);
+    let int4 = Tensor::new("t", &[2], TensorData::I4(vec![-8, 7])).unwrap();
+    assert_eq!((int4.to_f32().unwrap(), int4.to_i64().unwrap()), (vec![-8.0, 7.0], vec![-8, 7]));
     assert!(Tensor::f32("t", &[2], vec![0.0; 2]).unwrap().scalar_f32().is_err());
     assert!(Tensor::f32("t", &[1], vec![0.0]).unwrap().to_i64().is_err());
     assert!(Tensor::new("t", &[1], TensorData::U64(vec![1 << 63])).unwrap().to_i64().is_err());
@@ -209,6 +252,10 @@ proptest! {
             (DataType::Uint32, 4), (DataType::Int64, 8), (DataType::Uint64, 8)] {
             let count = bytes.len() / size;
             let proto = raw(data_type, &[count as i64], &bytes[..count * size]);
+            prop_assert_eq!(Tensor::from_proto(&proto).unwrap().to_proto(), proto);
+        }
+        for (data_type, per_byte) in [(DataType::Int4, 2), (DataType::Uint4, 2), (DataType::Int2, 4), (DataType::Uint2, 4)] {
+            let proto = raw(data_type, &[(bytes.len() * per_byte) as i64], &bytes);
             prop_assert_eq!(Tensor::from_proto(&proto).unwrap().to_proto(), proto);
         }
     }
