@@ -1,6 +1,9 @@
 //! Between the caller's arrays and the plan: checks against the declared shapes, cuts and joins along the batch.
 
-use std::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ndarray::{ArrayD, ArrayViewD, Axis, CowArray, IxDyn, Slice};
 use onnx_model::Dim;

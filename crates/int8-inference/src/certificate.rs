@@ -1,3 +1,5 @@
+use alloc::string::String;
+
 /// What the weights of an integer dense layer prove about its sums, whatever its input.
 ///
 /// A session exists only where no sum can leave int32; a layer that could is refused when it is compiled.

@@ -1,5 +1,7 @@
 //! What can go wrong between a file and an answer.
 
+use alloc::string::String;
+
 /// Why a model could not be compiled or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +65,7 @@ pub enum Error {
         /// Unknown name, or not on this machine.
         reason: String,
     },
+    #[cfg(feature = "std")]
     /// The worker threads could not be started.
     #[error("cannot start {threads} worker threads: {reason}")]
     Threads {

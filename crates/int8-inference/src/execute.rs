@@ -1,13 +1,17 @@
 //! Runs a plan's steps over a number of samples.
 
+use alloc::format;
+use alloc::vec::Vec;
+
 use kernels::{Epilogue, Kernel, Quantized, Rescale};
 
 use crate::compile::dense::{Dense, DenseOutput};
 use crate::expression::softmax;
-use crate::float_region::{FloatPool, FloatRegion, RegionValue, TensorValues, float_values, values};
-use crate::observe::{Observed, ObservedValues};
+use crate::float_region::{FloatPool, FloatRegion, RegionValue, float_values};
 use crate::plan::{Place, Plan, Step, Work};
-use crate::run_dense::{self, Target, run_shared, threads_worth};
+use crate::run_dense::{self, Target};
+#[cfg(feature = "std")]
+use crate::run_dense::{run_shared, threads_worth};
 use crate::workspace::{Taken, Workspace};
 use crate::{Error, QuantParams};
 
@@ -24,6 +28,7 @@ pub(crate) struct Run<'a> {
     pub(crate) kernel: &'a dyn Kernel,
     pub(crate) pool: &'a FloatPool,
     /// The session's threads, where it has more than one.
+    #[cfg(feature = "std")]
     pub(crate) threads: Option<&'a rayon::ThreadPool>,
     pub(crate) inputs: &'a [InputView<'a>],
     pub(crate) samples: usize,
@@ -34,32 +39,6 @@ impl Plan {
     pub(crate) fn execute(&self, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
         workspace.fit(self, run.samples);
         self.steps.iter().try_for_each(|step| run_step(step, run, workspace))
-    }
-
-    /// [`Plan::execute`] that shows each tensor to `see` as soon as it is made.
-    pub(crate) fn execute_observed(
-        &self,
-        run: &Run<'_>,
-        workspace: &mut Workspace,
-        see: &mut dyn FnMut(Observed<'_>),
-    ) -> Result<(), Error> {
-        workspace.fit(self, run.samples);
-        for step in &self.steps {
-            run_step(step, run, workspace)?;
-            match &step.work {
-                Work::Float(region) => {
-                    for (tensor, made) in step.names.iter().zip(&workspace.dynamics[region.first_slot..]) {
-                        if let Some((values, shape)) = made.as_ref().and_then(float_values) {
-                            see(Observed { tensor, shape: &shape, values: ObservedValues::F32(&values) });
-                        }
-                    }
-                }
-                // What an import copies was seen when its region made it.
-                Work::Import(_) => {}
-                _ => see_step(step, run, workspace, see),
-            }
-        }
-        Ok(())
     }
 
     /// The f32 result `index` of the last run, where it lies in a buffer.
@@ -73,51 +52,9 @@ impl Plan {
             Place::Byte(_) | Place::Dynamic(_) => None,
         }
     }
-
-    /// The result `index` of the last run as an array of the caller's.
-    pub(crate) fn result(&self, index: usize, run: &Run<'_>, workspace: &Workspace) -> Result<TensorValues, Error> {
-        let output = &self.outputs[index];
-        let missing = || Error::Float(format!("tensor \"{}\" has a type that cannot be returned", output.name));
-        if let Place::Dynamic(slot) = output.place {
-            return workspace.dynamics[slot].as_ref().and_then(values).ok_or_else(missing);
-        }
-        let sample: &[usize] = match (&output.sample, output.place) {
-            (Some(sample), _) => sample,
-            (None, Place::Input(input)) => run.inputs[input].sample,
-            (None, _) => return Err(missing()),
-        };
-        let count = run.samples * sample.iter().product::<usize>();
-        let shape: Vec<usize> = std::iter::once(run.samples).chain(sample.iter().copied()).collect();
-        let array = match output.place {
-            Place::Byte(_) => {
-                let integers = workspace.bytes(output.place, count);
-                if output.params.is_some_and(|params| params.signed) {
-                    let signed = integers.iter().map(|&value| (value ^ 0x80) as i8).collect();
-                    ndarray::ArrayD::from_shape_vec(shape, signed).map(TensorValues::I8)
-                } else {
-                    ndarray::ArrayD::from_shape_vec(shape, integers.to_vec()).map(TensorValues::U8)
-                }
-            }
-            place => ndarray::ArrayD::from_shape_vec(shape, workspace.floats(place, run.inputs, count).to_vec())
-                .map(TensorValues::F32),
-        };
-        array.map_err(|_| missing())
-    }
 }
 
-fn see_step(step: &Step, run: &Run<'_>, workspace: &Workspace, see: &mut dyn FnMut(Observed<'_>)) {
-    let shape: Vec<usize> = std::iter::once(run.samples).chain(step.sample.iter().flatten().copied()).collect();
-    let count = step.elements * run.samples;
-    let values = match &step.quantized {
-        Some((params, real)) => {
-            ObservedValues::Quantized { values: workspace.bytes(step.output, count), params: *params, real }
-        }
-        None => ObservedValues::F32(workspace.floats(step.output, run.inputs, count)),
-    };
-    see(Observed { tensor: &step.names[0], shape: &shape, values });
-}
-
-fn run_step(step: &Step, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
+pub(crate) fn run_step(step: &Step, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
     if let Work::Float(region) = &step.work {
         return run_region(region, run, workspace);
     }
@@ -187,16 +124,19 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
 }
 
 fn dense_step(dense: &Dense, run: &Run<'_>, input: &[u8], rows: usize, out: &mut Taken) {
-    let (k, n) = (dense.weights.k(), dense.weights.n());
+    let n = dense.weights.n();
     let out = match dense.output {
         DenseOutput::U8 { .. } => Target::U8(out.bytes(rows * n)),
         DenseOutput::F32 { .. } => Target::F32(out.floats(rows * n)),
     };
-    let worth = |pool: &rayon::ThreadPool| threads_worth(k, n, pool.current_num_threads());
-    match run.threads {
-        Some(pool) if rows == 1 && worth(pool) > 1 => run_shared(dense, run.kernel, input, out, pool, worth(pool)),
-        _ => run_dense::run(dense, run.kernel, input, rows, 0..n, out),
+    #[cfg(feature = "std")]
+    if let Some(pool) = run.threads.filter(|_| rows == 1) {
+        let worth = threads_worth(dense.weights.k(), n, pool.current_num_threads());
+        if worth > 1 {
+            return run_shared(dense, run.kernel, input, out, pool, worth);
+        }
     }
+    run_dense::run(dense, run.kernel, input, rows, 0..n, out);
 }
 
 fn run_region(region: &FloatRegion, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
@@ -213,7 +153,7 @@ fn run_region(region: &FloatRegion, run: &Run<'_>, workspace: &mut Workspace) ->
             ),
             place => {
                 let count = run.samples * sample.iter().product::<usize>();
-                let shape = std::iter::once(run.samples).chain(sample.iter().copied()).collect();
+                let shape = core::iter::once(run.samples).chain(sample.iter().copied()).collect();
                 RegionValue::Float(workspace.floats(place, run.inputs, count), shape)
             }
         });

@@ -2,6 +2,8 @@
 //!
 //! The transcendental functions are `libm`'s, written in plain arithmetic, so a table has the same bytes on every machine.
 
+use alloc::vec::Vec;
+
 /// Most terms one expression may have; a longer chain is split by the compiler.
 pub(crate) const MAX_TERMS: usize = 16;
 
@@ -119,7 +121,7 @@ impl Unary {
             Self::Exp => each(values, libm::expf),
             Self::Gelu => each(values, |x| 0.5 * x * (1.0 + libm::erff(x * core::f32::consts::FRAC_1_SQRT_2))),
             Self::GeluTanh => {
-                let root = (2.0 / core::f32::consts::PI).sqrt();
+                let root = libm::sqrtf(2.0 / core::f32::consts::PI);
                 each(values, |x| 0.5 * x * (1.0 + libm::tanhf(root * (x + 0.044_715 * x * x * x))));
             }
             Self::HardSigmoid { alpha, beta } => each(values, |x| clip(alpha * x + beta, 0.0, 1.0)),
@@ -134,7 +136,7 @@ impl Unary {
             Self::Sigmoid => each(values, |x| 1.0 / (1.0 + libm::expf(-x))),
             // ln(1 + e^x) without overflow for large x.
             Self::Softplus => each(values, |x| x.max(0.0) + libm::log1pf(libm::expf(-x.abs()))),
-            Self::Sqrt => each(values, f32::sqrt),
+            Self::Sqrt => each(values, libm::sqrtf),
             Self::Tanh => each(values, libm::tanhf),
         }
     }

@@ -1,5 +1,8 @@
 //! The part of a plan that the float runtime executes.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::plan::Place;
 
 #[cfg(feature = "float")]
@@ -10,8 +13,10 @@ mod rten;
 pub(crate) use self::rten::{Dynamic, FloatPool, FloatRegion, float_values, sample_shape, values};
 #[cfg(not(feature = "float"))]
 mod absent;
+#[cfg(all(feature = "std", not(feature = "float")))]
+pub(crate) use self::absent::values;
 #[cfg(not(feature = "float"))]
-pub(crate) use self::absent::{Dynamic, FloatPool, FloatRegion, float_values, sample_shape, values};
+pub(crate) use self::absent::{Dynamic, FloatPool, FloatRegion, float_values, sample_shape};
 
 /// A tensor that a region reads.
 pub(crate) struct RegionInput {
@@ -31,6 +36,7 @@ pub(crate) enum RegionValue<'a> {
     Dynamic(&'a Dynamic),
 }
 
+#[cfg(feature = "std")]
 /// A tensor in plain form, as the caller gets it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TensorValues {

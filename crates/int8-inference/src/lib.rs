@@ -40,6 +40,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 mod binding;
 mod certificate;
 mod compile;
@@ -47,21 +52,32 @@ mod error;
 mod execute;
 mod expression;
 mod float_region;
+#[cfg(feature = "std")]
 mod isa_choice;
+#[cfg(feature = "std")]
 mod observe;
 mod plan;
 mod quantization;
+#[cfg(feature = "std")]
+mod results;
 mod run_dense;
 mod session;
 mod workspace;
 
+#[cfg(feature = "std")]
 pub use binding::show_shape;
 pub use certificate::Certificate;
 pub use compile::FusionHints;
 pub use error::Error;
+#[cfg(feature = "std")]
 pub use float_region::TensorValues;
+#[cfg(feature = "std")]
 pub use isa_choice::{ISA_VARIABLE, choose_kernel};
 pub use kernels::Isa;
+#[cfg(feature = "std")]
 pub use observe::{Observed, ObservedValues};
 pub use quantization::QuantParams;
-pub use session::{NamedTensor, Session, SessionOptions, StepInfo};
+#[cfg(feature = "std")]
+pub use session::NamedTensor;
+pub use session::{Session, SessionOptions, StepInfo};
+pub use workspace::Workspace;

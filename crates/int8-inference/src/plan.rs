@@ -1,5 +1,12 @@
 //! A compiled model: steps over numbered buffers.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use onnx_model::Dim;
 
 use crate::compile::dense::{Dense, DenseOutput};
@@ -37,6 +44,7 @@ pub(crate) struct PlanInput {
 }
 
 /// A result of the model.
+#[cfg_attr(not(feature = "std"), allow(dead_code, reason = "results go by name only where there are arrays"))]
 pub(crate) struct PlanOutput {
     pub(crate) name: String,
     pub(crate) place: Place,

@@ -22,7 +22,7 @@ impl QuantParams {
             return self.zero_point;
         }
         // Beyond these bounds the sum saturates anyway; inside them it is exact in f32.
-        let steps = steps.clamp(-512.0, 512.0).round_ties_even();
+        let steps = libm::rintf(steps.clamp(-512.0, 512.0));
         (steps + f32::from(self.zero_point)).clamp(0.0, 255.0) as u8
     }
 

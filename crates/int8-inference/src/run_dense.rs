@@ -5,17 +5,20 @@
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use core::ops::Range;
 
 use kernels::{Kernel, Output, Requantize};
+#[cfg(feature = "std")]
 use rayon::ThreadPool;
 
 use crate::compile::dense::{Dense, DenseOutput};
 
+#[cfg(feature = "std")]
 /// Weights per thread below which another thread may cost more than it saves: where it sleeps and the cores are busy, waking it takes as long
 /// as reading some megabytes.
 const WEIGHTS_PER_THREAD: usize = 8_000_000;
 
+#[cfg(feature = "std")]
 /// Threads that a single row of a layer `[k, n]` is worth.
 pub(crate) fn threads_worth(k: usize, n: usize, threads: usize) -> usize {
     (k.saturating_mul(n) / WEIGHTS_PER_THREAD).clamp(1, threads.max(1))
@@ -27,6 +30,7 @@ pub(crate) enum Target<'a> {
     F32(&'a mut [f32]),
 }
 
+#[cfg(feature = "std")]
 impl<'a> Target<'a> {
     fn split(self, at: usize) -> (Self, Self) {
         match self {
@@ -42,6 +46,7 @@ impl<'a> Target<'a> {
     }
 }
 
+#[cfg(feature = "std")]
 /// Computes one row in `parts` pieces, the first on this thread and the others on the pool's.
 pub(crate) fn run_shared(
     dense: &Dense,

@@ -1,12 +1,15 @@
 //! The buffers of one run.
 
+use alloc::vec::Vec;
+
 use crate::execute::InputView;
 use crate::float_region::Dynamic;
 use crate::plan::{Place, Plan};
 
-/// The buffers of one run. They grow to the largest chunk seen and are used again.
+/// The buffers of one run at a time, for [`Session::run_with`](crate::Session::run_with). They grow to the largest batch seen and are used
+/// again.
 #[derive(Default)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     floats: Vec<Vec<f32>>,
     bytes: Vec<Vec<u8>>,
     pub(crate) dynamics: Vec<Option<Dynamic>>,
@@ -38,8 +41,8 @@ impl Workspace {
     /// Takes a buffer out so that it can be written while others are read; [`Workspace::put`] returns it.
     pub(crate) fn take(&mut self, place: Place) -> Taken {
         match place {
-            Place::Float(index) => Taken::Float(index, std::mem::take(&mut self.floats[index])),
-            Place::Byte(index) => Taken::Byte(index, std::mem::take(&mut self.bytes[index])),
+            Place::Float(index) => Taken::Float(index, core::mem::take(&mut self.floats[index])),
+            Place::Byte(index) => Taken::Byte(index, core::mem::take(&mut self.bytes[index])),
             Place::Input(_) | Place::Dynamic(_) => Taken::Nothing,
         }
     }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Builder, Params};
-use int8_inference::{Session, SessionOptions, TensorValues};
+use int8_inference::{Session, SessionOptions, TensorValues, Workspace};
 use ndarray::ArrayD;
 use onnx_model::graph::node;
 use onnx_model::{Model, Tensor};
@@ -179,6 +179,28 @@ fn nothing_is_allocated_once_the_buffers_have_grown() {
         }
     });
     assert_eq!(counts.count_total, 0);
+}
+
+#[test]
+fn buffers_of_the_caller_give_the_same_bits_without_allocating() {
+    let session = Session::new(&image_network(), &SessionOptions::default()).unwrap();
+    let x: Vec<f32> = (0..300 * 6).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let (mut y, mut expected) = (vec![0.0; 300 * 4], vec![0.0; 300 * 4]);
+    session.run_into(&x, &mut expected, 300).unwrap();
+    let mut workspace = Workspace::default();
+    session.run_with(&mut workspace, &x, &mut y, 300).unwrap();
+    assert_eq!(y, expected);
+    let counts = allocation_counter::measure(|| {
+        for batch in [300, 1, 17, 0] {
+            session.run_with(&mut workspace, &x[..batch * 6], &mut y[..batch * 4], batch).unwrap();
+        }
+    });
+    assert_eq!(counts.count_total, 0);
+    assert_eq!(y, expected);
+    let error = session.run_with(&mut workspace, &x[..7], &mut y[..4], 1).unwrap_err().to_string();
+    assert!(error.contains("6 values, the slice has 7"), "{error}");
+    let error = session.run_with(&mut workspace, &x[..6], &mut y[..3], 1).unwrap_err().to_string();
+    assert!(error.contains("4 values, the slice has 3"), "{error}");
 }
 
 #[cfg(feature = "float")]

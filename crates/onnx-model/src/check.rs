@@ -6,7 +6,9 @@ mod graph;
 mod sparse_tensor;
 mod types;
 
-use std::collections::HashMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
 
 use crate::Error;
 use crate::model::{NEWEST_IR_VERSION, NEWEST_OPSET, is_default_domain};
@@ -54,7 +56,7 @@ pub(crate) fn check_ir_version(model: &ModelProto) -> Result<(), Error> {
 
 /// Checks that there are imports, of each domain one, and of the default one a version that is known.
 fn check_opsets(imports: &[OperatorSetIdProto]) -> Result<(), Error> {
-    let mut versions = HashMap::new();
+    let mut versions = BTreeMap::new();
     for import in imports {
         let domain = if is_default_domain(import.domain()) { "ai.onnx" } else { import.domain() };
         if import.version() < 1 {

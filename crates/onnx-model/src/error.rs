@@ -1,16 +1,22 @@
 //! What can be wrong with a model, and what to do about it.
 
+#[cfg(feature = "std")]
+use alloc::boxed::Box;
+use alloc::string::String;
+#[cfg(feature = "std")]
 use std::io;
+#[cfg(feature = "std")]
 use std::path::PathBuf;
 
 use crate::proto::DataType;
 
 /// What is wrong with a model or a file, where, and what to do.
 ///
-/// Each message is complete in itself; nothing more is to be found in [`source`](std::error::Error::source).
+/// Each message is complete in itself; nothing more is to be found in [`source`](core::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    #[cfg(feature = "std")]
     /// Any of the others, about the file at `path`.
     #[error("{}: {error}", path.display())]
     InFile {
@@ -19,6 +25,7 @@ pub enum Error {
         /// What is wrong with it.
         error: Box<Error>,
     },
+    #[cfg(feature = "std")]
     /// A file could not be read.
     #[error("cannot read {}: {cause}", path.display())]
     Read {
@@ -27,6 +34,7 @@ pub enum Error {
         /// What the operating system says.
         cause: io::Error,
     },
+    #[cfg(feature = "std")]
     /// A file could not be written; what was there before is still there.
     #[error("cannot write {}: {advice} ({cause})", path.display())]
     Write {

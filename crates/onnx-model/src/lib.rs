@@ -41,6 +41,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Without the feature `std` (on by default) there are no files, only models in memory, and the crate is `no_std` with `alloc`.
+
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+
+extern crate alloc;
 
 mod check;
 mod error;
@@ -49,6 +55,7 @@ mod model;
 pub mod proto;
 mod tensor;
 mod value_info;
+#[cfg(feature = "std")]
 mod write_atomic;
 
 pub use error::Error;
@@ -56,4 +63,5 @@ pub use model::{Model, NEWEST_IR_VERSION, NEWEST_OPSET};
 pub use proto::DataType;
 pub use tensor::{Tensor, TensorData};
 pub use value_info::{Dim, ValueInfo};
+#[cfg(feature = "std")]
 pub use write_atomic::{check_writable, write_atomic};

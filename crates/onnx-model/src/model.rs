@@ -1,8 +1,16 @@
 //! A checked model in memory.
 
+mod bytes;
+#[cfg(feature = "std")]
 mod external_data;
+#[cfg(feature = "std")]
 mod open;
+#[cfg(feature = "std")]
 mod save;
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::proto::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use crate::{Error, ValueInfo, check};
@@ -123,7 +131,7 @@ impl Model {
         let dense = graph.initializer.iter().map(|tensor| tensor.name());
         let sparse =
             graph.sparse_initializer.iter().filter_map(|sparse| sparse.values.as_ref()).map(|tensor| tensor.name());
-        let initializers: std::collections::HashSet<&str> = dense.chain(sparse).collect();
+        let initializers: alloc::collections::BTreeSet<&str> = dense.chain(sparse).collect();
         graph.input.iter().filter(|input| !initializers.contains(input.name())).map(ValueInfo::from).collect()
     }
 

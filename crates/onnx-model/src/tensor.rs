@@ -5,6 +5,11 @@ mod encode;
 mod layout;
 mod packed;
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use half::{bf16, f16};
 
 use crate::Error;

@@ -1,5 +1,9 @@
 //! Name, element type and shape of an input or output.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::proto::{
     DataType, Dimension, DimensionValue, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };

@@ -1,6 +1,7 @@
 //! Lets tensors whose lives do not overlap share one buffer.
 
-use std::collections::{BTreeMap, HashMap};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::plan::{Place, Plan, Work};
 
@@ -12,7 +13,7 @@ pub(crate) struct Virtual {
 
 /// Renumbers the plan's places onto as few and as small buffers as a first-fit over lifetimes finds.
 pub(crate) fn share(plan: &mut Plan, sizes: &Virtual) {
-    let mut last_read: HashMap<Place, usize> = HashMap::new();
+    let mut last_read: BTreeMap<Place, usize> = BTreeMap::new();
     for (time, step) in plan.steps.iter_mut().enumerate() {
         // A result nobody reads still needs its buffer while it is written.
         last_read.insert(step.output, time);

@@ -1,6 +1,9 @@
 //! Decides, tensor by tensor, how each is computed.
 
-use std::collections::{HashMap, HashSet};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use onnx_model::DataType;
 use onnx_model::proto::NodeProto;
@@ -19,7 +22,7 @@ use crate::Error;
 /// recurses, so a hostile chain of a million nodes costs memory in proportion and no stack.
 pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<Item<'a>>, Error> {
     let mut decider = Decider::new(graph, wanted);
-    let mut natives: HashMap<usize, Item<'a>> = HashMap::new();
+    let mut natives: BTreeMap<usize, Item<'a>> = BTreeMap::new();
     for &node in graph.index.order() {
         if let Some(item) = decider.item(node)? {
             decider.made(&item);
@@ -33,7 +36,7 @@ pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<It
         let layers = reached.iter().filter_map(|node| natives.get(node));
         let layers = layers.filter(|item| matches!(item.kind, ItemKind::DenseFloat(_)));
         let results: Vec<&'a str> = layers.flat_map(|item| item.outputs.iter().copied()).collect();
-        let needed: HashSet<usize> = reach(graph, &natives, &results).into_iter().collect();
+        let needed: BTreeSet<usize> = reach(graph, &natives, &results).into_iter().collect();
         natives.retain(|node, _| needed.contains(node));
         reached = reach(graph, &natives, wanted);
     }
@@ -41,9 +44,9 @@ pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<It
 }
 
 /// The nodes whose items are needed for `wanted`, each once.
-fn reach<'a>(graph: &Graph<'a>, natives: &HashMap<usize, Item<'a>>, wanted: &[&'a str]) -> Vec<usize> {
+fn reach<'a>(graph: &Graph<'a>, natives: &BTreeMap<usize, Item<'a>>, wanted: &[&'a str]) -> Vec<usize> {
     let mut reached = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let mut stack: Vec<&'a str> = wanted.to_vec();
     while let Some(tensor) = stack.pop() {
         let Some((node, _)) = graph.producer(tensor).filter(|(node, _)| seen.insert(*node)) else { continue };
@@ -68,13 +71,13 @@ fn float_runtime<'a>(graph: &Graph<'a>, index: usize) -> Item<'a> {
 
 struct Decider<'g, 'a> {
     graph: &'g Graph<'a>,
-    wanted: HashSet<&'a str>,
+    wanted: BTreeSet<&'a str>,
     quantized: bool,
     /// Tensors the engine computes or holds itself, with the shape of one sample where the file tells it. What follows from a float
     /// region has no known shape yet.
-    native: HashMap<&'a str, Option<Vec<usize>>>,
+    native: BTreeMap<&'a str, Option<Vec<usize>>>,
     /// Those of them that are elementwise functions in f32.
-    maps: HashSet<&'a str>,
+    maps: BTreeSet<&'a str>,
 }
 
 impl<'g, 'a> Decider<'g, 'a> {
@@ -87,7 +90,7 @@ impl<'g, 'a> Decider<'g, 'a> {
             .map(|(name, input)| (name, input.shape.as_deref().and_then(shape::fixed_sample)))
             .filter(|(_, sample)| anyway || sample.is_some())
             .collect();
-        Self { graph, wanted: wanted.iter().copied().collect(), quantized, native, maps: HashSet::new() }
+        Self { graph, wanted: wanted.iter().copied().collect(), quantized, native, maps: BTreeSet::new() }
     }
 
     /// Takes note of what an item of the engine makes.

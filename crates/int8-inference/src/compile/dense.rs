@@ -1,5 +1,11 @@
 //! Finds a quantized dense layer behind a tensor and prepares it for the kernels.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use kernels::{Kernel, PackedWeights, pair_sums_fit};
 use onnx_model::TensorData;
 use onnx_model::graph::describe;
@@ -203,7 +209,7 @@ impl DensePattern<'_> {
                     (_, None) => f64::from(spread(&tensor.to_f32()?, channel)),
                     _ => return Err(self.unsupported("its bias is not int32 or float".to_owned())),
                 };
-                let steps = (real / f64::from(scales[channel])).round_ties_even();
+                let steps = libm::rint(real / f64::from(scales[channel]));
                 if steps.abs() <= f64::from(i32::MAX) {
                     Ok(steps as i64)
                 } else {

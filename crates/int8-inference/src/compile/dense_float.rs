@@ -1,5 +1,9 @@
 //! Finds a dense layer in f32 behind a tensor and prepares it for the kernels.
 
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use kernels::{Kernel, PackedF32};
 use onnx_model::TensorData;
 use onnx_model::graph::describe;

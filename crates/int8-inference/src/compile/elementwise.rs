@@ -1,6 +1,7 @@
 //! Finds elementwise functions of one tensor in the graph.
 
-use std::collections::HashMap;
+use alloc::collections::BTreeMap;
+use alloc::vec;
 
 use onnx_model::proto::NodeProto;
 
@@ -27,7 +28,7 @@ pub(crate) fn region<'a>(
 ) -> Result<Option<Region<'a>>, Error> {
     // Depth-first with an explicit stack: a tensor is emitted once all its operands are.
     let mut function = Expression::default();
-    let mut done: HashMap<&str, Operand> = HashMap::new();
+    let mut done: BTreeMap<&str, Operand> = BTreeMap::new();
     let mut source: Option<&'a str> = None;
     let mut stack = vec![tensor];
     let mut constant_rank = 0;

@@ -1,5 +1,8 @@
 //! Questions the compiler asks about an ONNX graph.
 
+use alloc::format;
+use alloc::vec::Vec;
+
 use onnx_model::graph::describe;
 use onnx_model::graph::{GraphIndex, reads_of};
 use onnx_model::proto::{GraphProto, NodeProto};

@@ -1,5 +1,7 @@
 //! What the compiler decides for each tensor before anything is laid out.
 
+use alloc::vec::Vec;
+
 use onnx_model::proto::NodeProto;
 
 use super::dense::DensePattern;

@@ -1,6 +1,11 @@
 //! Turns items, in order, into steps over buffers.
 
-use std::collections::{HashMap, HashSet};
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use kernels::Kernel;
 use onnx_model::Model;
@@ -33,20 +38,20 @@ struct Value {
 /// Who reads each tensor.
 pub(crate) struct Demand<'a> {
     /// Tensors that some step of the engine reads.
-    native: HashSet<&'a str>,
+    native: BTreeSet<&'a str>,
     /// How often items and results of the plan read each tensor.
-    reads: HashMap<&'a str, usize>,
+    reads: BTreeMap<&'a str, usize>,
     /// Whether the engine reads what the float runtime makes.
     imports: bool,
 }
 
 impl<'a> Demand<'a> {
     pub(crate) fn new(items: &[Item<'a>], wanted: &[&'a str]) -> Self {
-        let mut reads = HashMap::new();
+        let mut reads = BTreeMap::new();
         for name in items.iter().flat_map(|item| item.inputs.iter()).chain(wanted) {
             *reads.entry(*name).or_insert(0) += 1;
         }
-        let native: HashSet<&'a str> =
+        let native: BTreeSet<&'a str> =
             items.iter().filter(|item| item.is_native()).flat_map(|item| item.inputs.iter().copied()).collect();
         let mut foreign = items.iter().filter(|item| !item.is_native()).flat_map(|item| &item.outputs);
         let imports = foreign.any(|name| native.contains(name));
@@ -60,9 +65,9 @@ pub(crate) struct Lowering<'g, 'a> {
     demand: Demand<'a>,
     plan: Plan,
     sizes: Virtual,
-    values: HashMap<&'a str, Value>,
+    values: BTreeMap<&'a str, Value>,
     /// Results of the float regions on a batch of zeros, to learn their shapes.
-    probes: HashMap<&'a str, Dynamic>,
+    probes: BTreeMap<&'a str, Dynamic>,
 }
 
 impl<'g, 'a> Lowering<'g, 'a> {
@@ -116,7 +121,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             },
             sizes: Virtual { floats: Vec::new(), bytes: Vec::new() },
             values,
-            probes: HashMap::new(),
+            probes: BTreeMap::new(),
         })
     }
 
@@ -285,10 +290,10 @@ impl<'g, 'a> Lowering<'g, 'a> {
 
     /// Makes one float region of the nodes and brings what the engine reads of it into buffers.
     pub(crate) fn float(&mut self, nodes: Vec<Item<'a>>) -> Result<(), Error> {
-        let made: HashSet<&str> = nodes.iter().flat_map(|item| item.outputs.iter().copied()).collect();
-        let mut inner_reads: HashMap<&str, usize> = HashMap::new();
+        let made: BTreeSet<&str> = nodes.iter().flat_map(|item| item.outputs.iter().copied()).collect();
+        let mut inner_reads: BTreeMap<&str, usize> = BTreeMap::new();
         let mut inputs: Vec<RegionInput> = Vec::new();
-        let mut seen: HashSet<&str> = HashSet::new();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
         for &name in nodes.iter().flat_map(|item| &item.inputs) {
             *inner_reads.entry(name).or_insert(0) += 1;
             if made.contains(name) || !seen.insert(name) {
@@ -381,7 +386,7 @@ fn same_shape(tensor: &str, a: &[usize], b: &[usize]) -> Result<(), Error> {
 
 /// The function between two quantizations at each of the 256 inputs.
 fn table(function: &Expression, from: QuantParams, to: QuantParams) -> Box<[u8; 256]> {
-    let levels: [f32; 256] = std::array::from_fn(|q| from.dequantize(q as u8));
+    let levels: [f32; 256] = core::array::from_fn(|q| from.dequantize(q as u8));
     let mut values = [0.0; 256];
     function.map(&levels, &mut values);
     Box::new(values.map(|value| to.quantize(value)))

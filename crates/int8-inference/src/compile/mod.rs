@@ -12,6 +12,9 @@ mod product;
 mod schedule;
 mod shape;
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use kernels::Kernel;
 use onnx_model::Model;
 

@@ -1,5 +1,7 @@
 //! Finds the matrix product behind a tensor, with the bias, Relu and Clip that a kernel takes along.
 
+use alloc::string::String;
+
 use onnx_model::proto::NodeProto;
 
 use super::elementwise::clip_bounds;

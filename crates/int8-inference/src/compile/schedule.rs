@@ -1,6 +1,8 @@
 //! Orders items so that each comes after what it reads, with nodes of the float runtime gathered into few groups.
 
-use std::collections::HashMap;
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::item::Item;
 
@@ -14,7 +16,7 @@ pub(crate) enum Group<'a> {
 
 /// Kahn's algorithm that goes on in the float runtime, or outside it, for as long as something is ready there.
 pub(crate) fn schedule(items: Vec<Item<'_>>) -> Vec<Group<'_>> {
-    let mut made_by: HashMap<&str, usize> = HashMap::new();
+    let mut made_by: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
         made_by.extend(item.outputs.iter().map(|&output| (output, index)));
     }

@@ -1,5 +1,11 @@
 //! Shapes of one sample: everything but the leading batch dimension.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use onnx_model::Dim;
 use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;

@@ -1,10 +1,11 @@
 //! Stands in where the crate is built without a float runtime: nothing can be made of these types.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::convert::Infallible;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::convert::Infallible;
 
-use super::{RegionInput, RegionValue, TensorValues};
+use super::{RegionInput, RegionValue};
 use onnx_model::graph::describe;
 
 use crate::Error;
@@ -50,7 +51,7 @@ impl FloatRegion {
         &self,
         _batch: usize,
         _inputs: &[PlanInput],
-        _earlier: &HashMap<&str, Dynamic>,
+        _earlier: &BTreeMap<&str, Dynamic>,
     ) -> Result<Vec<Dynamic>, Error> {
         match self.never {}
     }
@@ -64,7 +65,8 @@ pub(crate) fn sample_shape(tensor: &Dynamic, _batch: usize) -> Option<Vec<usize>
     match *tensor {}
 }
 
-pub(crate) fn values(tensor: &Dynamic) -> Option<TensorValues> {
+#[cfg(feature = "std")]
+pub(crate) fn values(tensor: &Dynamic) -> Option<super::TensorValues> {
     match *tensor {}
 }
 

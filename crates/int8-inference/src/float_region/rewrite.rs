@@ -1,5 +1,9 @@
 //! Operators that rten lacks, written with those it has, and attributes that it does not know the defaults of.
 
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use onnx_model::Tensor;
 use onnx_model::graph::{Names, node};
 use onnx_model::proto::NodeProto;

@@ -1,7 +1,11 @@
 //! Float execution by rten.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use std::sync::{Arc, OnceLock};
 
 use ndarray::ArrayD;
@@ -83,14 +87,14 @@ impl FloatRegion {
         &self,
         batch: usize,
         model_inputs: &[PlanInput],
-        earlier: &HashMap<&str, Dynamic>,
+        earlier: &BTreeMap<&str, Dynamic>,
     ) -> Result<Vec<Dynamic>, Error> {
         let mut zeros = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
             let shape = match (input.place, &input.sample) {
                 (Place::Dynamic(_), _) => None,
                 (Place::Input(index), None) => Some(probe_shape(&model_inputs[index], batch)?),
-                (_, sample) => Some(std::iter::once(batch).chain(sample.iter().flatten().copied()).collect()),
+                (_, sample) => Some(core::iter::once(batch).chain(sample.iter().flatten().copied()).collect()),
             };
             zeros.push(match shape {
                 None => None,
@@ -145,7 +149,7 @@ impl FloatRegion {
 }
 
 /// Calls into rten. Its operators assert what they expect of a graph, and a file may hold any graph.
-fn guarded<T, E: std::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+fn guarded<T, E: core::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("an operator was given what it cannot take".to_owned()),
@@ -155,7 +159,7 @@ fn guarded<T, E: std::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Resu
 fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[RegionInput], outputs: &[&str]) -> Result<Model, Error> {
     let mut proto = GraphProto { name: Some("region".to_owned()), ..GraphProto::default() };
     let mut constants: Vec<&str> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = alloc::collections::BTreeSet::new();
     for &index in nodes {
         constants.extend(graph.reads(index).filter(|name| graph.is_constant(name)).filter(|name| seen.insert(*name)));
     }
@@ -196,7 +200,7 @@ fn probe_shape(input: &PlanInput, batch: usize) -> Result<Vec<usize>, Error> {
             .to_owned(),
     };
     let (_, rest) = input.shape.as_deref().and_then(|shape| shape.split_first()).ok_or_else(unknown)?;
-    std::iter::once(Ok(batch))
+    core::iter::once(Ok(batch))
         .chain(rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Ok(*size) } else { Err(unknown()) }))
         .collect()
 }

@@ -1,6 +1,9 @@
 //! Whether an attribute holds what its type says.
 
-use std::collections::HashSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 use super::sparse_tensor::check_sparse;
 use super::types::check_type;
@@ -11,7 +14,7 @@ use crate::tensor::check_tensor;
 
 /// Checks the attributes of `node`, but for its subgraphs. Only those `in_function` may refer to attributes of a caller.
 pub(super) fn check_attributes(node: &NodeProto, in_function: bool) -> Result<(), Error> {
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for attribute in &node.attribute {
         let bad = |problem| Error::Attribute { node: describe(node), attribute: attribute.name().to_owned(), problem };
         if attribute.name().is_empty() {

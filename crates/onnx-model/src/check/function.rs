@@ -1,6 +1,8 @@
 //! Whether the functions of a model are well formed.
 
-use std::collections::HashSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
 
 use super::attribute::check_attribute;
 use super::graph::{Scope, check_nodes};
@@ -9,7 +11,7 @@ use crate::Error;
 use crate::proto::FunctionProto;
 
 pub(super) fn check_functions(functions: &[FunctionProto]) -> Result<(), Error> {
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for function in functions {
         if !names.insert((function.domain(), function.name(), function.overload())) {
             return Err(Error::Graph {

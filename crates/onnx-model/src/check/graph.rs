@@ -1,7 +1,10 @@
 //! Whether the nodes and values of a graph fit together.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::format;
+use alloc::string::String;
 
 use super::MAX_GRAPH_DEPTH;
 use super::attribute::check_attributes;
@@ -21,7 +24,7 @@ pub(super) struct Scope<'g> {
     owner: &'g str,
     /// Its nodes.
     nodes: &'g [NodeProto],
-    names: HashMap<&'g str, Source<'g>>,
+    names: BTreeMap<&'g str, Source<'g>>,
     /// How many graphs are around it.
     depth: usize,
     in_function: bool,
@@ -54,7 +57,7 @@ impl<'g> Scope<'g> {
             outer: None,
             owner: "",
             nodes: &[],
-            names: HashMap::new(),
+            names: BTreeMap::new(),
             depth: 0,
             in_function: false,
             has_default_opset,
@@ -112,7 +115,7 @@ pub(super) fn check_graph<'g>(graph: &'g GraphProto, outer: &'g Scope<'g>) -> Re
         outer: Some(outer),
         owner: graph.name(),
         nodes: &graph.node,
-        names: HashMap::new(),
+        names: BTreeMap::new(),
         depth: outer.depth + 1,
         in_function: outer.in_function,
         has_default_opset: outer.has_default_opset,

@@ -1,5 +1,8 @@
 //! Whether a sparse tensor is well formed.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+
 use crate::Error;
 use crate::proto::{DataType, SparseTensorProto, TensorProto};
 use crate::tensor::{Layout, check_tensor};

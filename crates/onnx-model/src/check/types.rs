@@ -1,5 +1,8 @@
 //! Whether the type of a value is well formed.
 
+use alloc::format;
+use alloc::string::String;
+
 use super::MAX_TYPE_DEPTH;
 use crate::proto::{DataType, TypeProto, TypeValue, ValueInfoProto};
 

@@ -1,5 +1,8 @@
 //! Reading the attributes of a node.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+
 use super::describe;
 use crate::Error;
 use crate::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
@@ -33,7 +36,7 @@ impl NodeProto {
     pub fn attr_str<'a>(&'a self, name: &str, default: &'a str) -> Result<&'a str, Error> {
         match self.typed(name, AttributeType::String)? {
             Some(attribute) => {
-                std::str::from_utf8(attribute.s()).map_err(|_| self.bad_attribute(name, "is not UTF-8 text"))
+                core::str::from_utf8(attribute.s()).map_err(|_| self.bad_attribute(name, "is not UTF-8 text"))
             }
             None => Ok(default),
         }

@@ -1,5 +1,8 @@
 //! Making nodes.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+
 use crate::Tensor;
 use crate::proto::{AttributeProto, AttributeType, NodeProto};
 

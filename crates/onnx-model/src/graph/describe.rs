@@ -1,5 +1,8 @@
 //! What to call a node in a message.
 
+use alloc::format;
+use alloc::string::String;
+
 use crate::proto::NodeProto;
 
 /// What to call `node` in a message: `Gemm node "fc1"`, or by its first output if it has no name: `Gemm node producing "y"`.

@@ -1,6 +1,9 @@
 //! Putting a graph in order after an edit.
 
-use std::collections::HashSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec;
 
 use super::{reads_of, topological_order};
 use crate::Error;
@@ -16,7 +19,7 @@ pub fn sort_topologically(graph: &mut GraphProto) -> Result<(), Error> {
     }
     let order = topological_order(&graph.node)?;
     if !order.is_sorted() {
-        graph.node = order.into_iter().map(|index| std::mem::take(&mut graph.node[index])).collect();
+        graph.node = order.into_iter().map(|index| core::mem::take(&mut graph.node[index])).collect();
     }
     Ok(())
 }
@@ -29,7 +32,7 @@ pub fn sort_topologically(graph: &mut GraphProto) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Cycle`].
 pub fn remove_unused(graph: &mut GraphProto) -> Result<(), Error> {
-    let mut live: HashSet<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
+    let mut live: BTreeSet<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
     let mut keep = vec![false; graph.node.len()];
     for index in topological_order(&graph.node)?.into_iter().rev() {
         let node = &graph.node[index];
@@ -43,7 +46,7 @@ pub fn remove_unused(graph: &mut GraphProto) -> Result<(), Error> {
 
     let inputs = graph.input.iter().map(|input| input.name());
     let produced = graph.node.iter().flat_map(|node| &node.output).map(String::as_str);
-    let remaining: HashSet<String> =
+    let remaining: BTreeSet<String> =
         inputs.chain(produced).chain(live.iter().map(String::as_str)).map(str::to_owned).collect();
     // What is said about a remaining tensor needs the tensors that hold its scale and zero point.
     graph.quantization_annotation.retain(|annotation| remaining.contains(annotation.tensor_name()));
@@ -51,7 +54,7 @@ pub fn remove_unused(graph: &mut GraphProto) -> Result<(), Error> {
         graph.quantization_annotation.iter().flat_map(|annotation| &annotation.quant_parameter_tensor_names);
     live.extend(parameters.map(|entry| entry.value().to_owned()));
 
-    let mut dropped = HashSet::new();
+    let mut dropped = BTreeSet::new();
     let mut is_live = |name: &str| {
         let is_live = live.contains(name);
         if !is_live {

@@ -1,7 +1,10 @@
 //! Looking up who produces and who reads a value.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use alloc::borrow::ToOwned;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::{describe, reads_of, topological_order};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
@@ -13,10 +16,10 @@ use crate::{Error, Tensor};
 #[derive(Debug)]
 pub struct GraphIndex<'g> {
     graph: &'g GraphProto,
-    producers: HashMap<&'g str, usize>,
-    consumers: HashMap<&'g str, Vec<usize>>,
-    initializers: HashMap<&'g str, &'g TensorProto>,
-    outputs: HashSet<&'g str>,
+    producers: BTreeMap<&'g str, usize>,
+    consumers: BTreeMap<&'g str, Vec<usize>>,
+    initializers: BTreeMap<&'g str, &'g TensorProto>,
+    outputs: BTreeSet<&'g str>,
     order: Vec<usize>,
 }
 
@@ -32,8 +35,8 @@ impl<'g> GraphIndex<'g> {
             first,
             second,
         };
-        let mut producers = HashMap::new();
-        let mut consumers: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut producers = BTreeMap::new();
+        let mut consumers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, node) in graph.node.iter().enumerate() {
             for output in node.output.iter().filter(|name| !name.is_empty()) {
                 match producers.entry(output.as_str()) {
@@ -47,7 +50,7 @@ impl<'g> GraphIndex<'g> {
                 consumers.entry(name).or_default().push(index);
             }
         }
-        let mut initializers = HashMap::new();
+        let mut initializers = BTreeMap::new();
         for tensor in &graph.initializer {
             if initializers.insert(tensor.name(), tensor).is_some() {
                 return Err(duplicate(tensor.name(), "an initializer".to_owned(), "an initializer".to_owned()));

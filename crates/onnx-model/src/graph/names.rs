@@ -1,6 +1,9 @@
 //! Names that are not taken yet.
 
-use std::collections::{HashMap, HashSet};
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
 
 use super::subgraphs;
 use crate::proto::GraphProto;
@@ -8,9 +11,9 @@ use crate::proto::GraphProto;
 /// All names a graph uses, for values and for nodes, and new ones that collide with none of them.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    taken: HashSet<String>,
+    taken: BTreeSet<String>,
     /// How many names were made from each base.
-    made: HashMap<String, usize>,
+    made: BTreeMap<String, usize>,
 }
 
 impl Names {

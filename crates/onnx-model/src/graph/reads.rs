@@ -1,6 +1,8 @@
 //! Which values a node reads, its subgraphs included.
 
-use std::collections::HashSet;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::proto::{GraphProto, NodeProto};
 
@@ -12,7 +14,7 @@ pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
 /// Names of the values `node` reads, each once: its inputs, and what its subgraphs take from the graph around them.
 pub fn reads_of(node: &NodeProto) -> Vec<&str> {
     let mut reads = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let mut add = |name| {
         if seen.insert(name) {
             reads.push(name);
@@ -25,9 +27,9 @@ pub fn reads_of(node: &NodeProto) -> Vec<&str> {
 
 /// Names `graph` reads and does not define: they belong to the graph around it.
 fn free_names(graph: &GraphProto) -> Vec<&str> {
-    let defined: HashSet<&str> = defined_names(graph).collect();
+    let defined: BTreeSet<&str> = defined_names(graph).collect();
     let mut free = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let outputs = graph.output.iter().map(|output| output.name());
     for name in graph.node.iter().flat_map(reads_of).chain(outputs) {
         if !name.is_empty() && !defined.contains(name) && seen.insert(name) {

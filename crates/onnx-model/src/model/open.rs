@@ -1,17 +1,15 @@
-//! From bytes and files to a checked model.
+//! From a file to a checked model.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use prost::Message;
-
 use super::Model;
-use crate::proto::ModelProto;
-use crate::{Error, check, graph};
-
-/// The most a protobuf message can hold.
-pub(super) const MAX_PROTOBUF_BYTES: u64 = i32::MAX as u64;
+use super::bytes::{MAX_PROTOBUF_BYTES, decode};
+use crate::Error;
 
 impl Model {
     /// Reads the model at `path`, with the external data beside it, and checks it.
@@ -31,25 +29,6 @@ impl Model {
         super::external_data::load(&mut proto, path).map_err(in_file)?;
         Self::from_proto(proto).map_err(in_file)
     }
-
-    /// Reads a model from the bytes of a file and checks it; nodes are sorted as in [`open`](Self::open).
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open); external data is refused, as there is no directory to find it in.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        if bytes.len() as u64 > MAX_PROTOBUF_BYTES {
-            return Err(Error::TooLarge { bytes: bytes.len() as u64 });
-        }
-        Self::from_proto(decode(bytes)?)
-    }
-
-    fn from_proto(mut proto: ModelProto) -> Result<Self, Error> {
-        if let Some(graph) = &mut proto.graph {
-            graph::sort_topologically(graph)?;
-        }
-        check::check_model(&proto)?;
-        Ok(Model { proto })
-    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -63,14 +42,4 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         });
     }
     Ok(bytes)
-}
-
-fn decode(bytes: &[u8]) -> Result<ModelProto, Error> {
-    if bytes.is_empty() {
-        return Err(Error::NotOnnx("it is empty".to_owned()));
-    }
-    let proto = ModelProto::decode(bytes).map_err(|e| Error::NotOnnx(e.to_string()))?;
-    // A newer version may hold fields that are lost in `proto`: nothing else is worth looking at.
-    check::check_ir_version(&proto)?;
-    Ok(proto)
 }

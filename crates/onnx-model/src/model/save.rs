@@ -1,4 +1,4 @@
-//! From a model to bytes and files.
+//! From a model to files.
 
 use std::borrow::Cow;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use prost::Message;
 
 use super::Model;
-use super::open::MAX_PROTOBUF_BYTES;
+use super::bytes::MAX_PROTOBUF_BYTES;
 use crate::proto::{DataLocation, GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 use crate::write_atomic::write_atomic_with;
 use crate::{Error, Tensor, write_atomic};
@@ -19,11 +19,6 @@ const ALIGNMENT: u64 = 4096;
 const MIN_EXTERNAL_BYTES: usize = 4096;
 
 impl Model {
-    /// The bytes of the model as a file has them.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.proto.encode_to_vec()
-    }
-
     /// Checks the model and writes it to the file at `path`, as a whole or not at all.
     ///
     /// # Errors

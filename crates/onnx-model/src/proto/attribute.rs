@@ -1,5 +1,9 @@
 //! `AttributeProto`: a named constant argument of a node.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::{GraphProto, SparseTensorProto, TensorProto, TypeProto};
 
 /// A named constant argument of a node; exactly one of the value fields is in use.

@@ -1,5 +1,8 @@
 //! The multi-device messages: configurations, and how nodes are sharded over them.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// A set of devices a model can be spread over.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct DeviceConfigurationProto {

@@ -1,5 +1,8 @@
 //! `FunctionProto`: an operator defined by the model itself.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::{AttributeProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
 
 /// An operator that the model defines as a graph of others.

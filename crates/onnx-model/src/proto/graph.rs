@@ -1,5 +1,8 @@
 //! `GraphProto`: nodes, weights, inputs and outputs.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::{NodeProto, SparseTensorProto, StringStringEntryProto, TensorProto, TypeProto};
 
 /// A computation graph.

@@ -1,5 +1,8 @@
 //! `ModelProto`: the file as a whole.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::{DeviceConfigurationProto, FunctionProto, GraphProto, TrainingInfoProto};
 
 /// The top-level message of an ONNX file.

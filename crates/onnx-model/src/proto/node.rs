@@ -1,5 +1,8 @@
 //! `NodeProto`: one call of an operator.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::{AttributeProto, NodeDeviceConfigurationProto, StringStringEntryProto};
 
 /// One call of an operator.

@@ -1,5 +1,7 @@
 //! `SparseTensorProto`: a constant tensor that is mostly zero.
 
+use alloc::vec::Vec;
+
 use super::TensorProto;
 
 /// A constant tensor of which only the non-default elements are stored.

@@ -1,5 +1,8 @@
 //! `TensorProto`: a constant tensor and where its elements are stored.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::StringStringEntryProto;
 
 /// A constant tensor, elements in row-major order.

@@ -1,5 +1,7 @@
 //! `TrainingInfoProto`: how a model is trained.
 
+use alloc::vec::Vec;
+
 use super::{GraphProto, StringStringEntryProto};
 
 /// One step of training, and how to start it.

@@ -1,5 +1,9 @@
 //! `TypeProto` and `TensorShapeProto`: the type of a value.
 
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// The type of a value.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct TypeProto {

@@ -1,5 +1,9 @@
 //! From a message to typed elements.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::vec::Vec;
+
 use half::{bf16, f16};
 
 use super::packed::{sign_extend, unpack};
@@ -96,7 +100,7 @@ fn signed(elements: &[u8], bits: u32) -> Vec<i8> {
 }
 
 /// Elements that the message stores in a wider type.
-fn narrow<W: Copy + std::fmt::Display, T: TryFrom<W>>(proto: &TensorProto, wide: &[W]) -> Result<Vec<T>, Error> {
+fn narrow<W: Copy + core::fmt::Display, T: TryFrom<W>>(proto: &TensorProto, wide: &[W]) -> Result<Vec<T>, Error> {
     let narrowed = wide.iter().map(|&value| {
         T::try_from(value).map_err(|_| problem(proto, &format!("holds {value}, which is out of the range of its type")))
     });

@@ -1,5 +1,7 @@
 //! From typed elements to `raw_data`.
 
+use alloc::vec::Vec;
+
 use super::packed::pack;
 use super::{Tensor, TensorData};
 use crate::proto::TensorProto;

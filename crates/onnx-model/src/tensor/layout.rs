@@ -1,6 +1,9 @@
 //! How many elements and bytes a tensor has to have.
 
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::Error;
 use crate::proto::{AttributeType, DataLocation, DataType, TensorProto};

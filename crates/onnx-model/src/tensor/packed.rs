@@ -1,5 +1,8 @@
 //! Integers of fewer than 8 bits: several to a byte, the first in the lowest bits (`TensorProto` of ONNX).
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 /// The first `count` elements of `bits` bits each, 2 or 4, as unsigned numbers.
 pub(super) fn unpack(bytes: &[u8], count: usize, bits: u32) -> Vec<u8> {
     let mask = (1u8 << bits) - 1;
