@@ -81,6 +81,15 @@ impl Session {
         })
     }
 
+    /// Compiles the model in the bytes of an ONNX file, as `include_bytes!` has them.
+    ///
+    /// # Errors
+    ///
+    /// When they are not a valid model or keep weights in other files; else as [`Session::new`].
+    pub fn from_bytes(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
+        Self::new(&Model::from_bytes(bytes)?, options)
+    }
+
     /// Runs a model of one input and one output on the calling thread, with buffers that the caller keeps: `x` holds `batch` samples one after
     /// the other, `y` receives as many results.
     ///
