@@ -8,7 +8,7 @@ use embedded_digits::Digits;
 #[test]
 fn held_out_digits_are_recognized() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../calibration-data/digits");
-    let test = Dataset::open(path, &OpenOptions { part: Part::Test, ..OpenOptions::default() }).unwrap();
+    let test = Dataset::open(path, &OpenOptions::new(Part::Test)).unwrap();
     let (images, labels) = (&test.inputs()[0].samples, test.labels().unwrap());
     let mut digits = Digits::new().unwrap();
     let right = images.outer_iter().zip(labels).filter(|(image, label)| {
