@@ -11,6 +11,7 @@ use int8_inference::{Session, SessionOptions};
 use onnx_model::Model;
 use serde::Serialize;
 
+use crate::probe::{PROBE_KEY, Probe};
 use crate::{Calibration, Error, FloatModel, Layer, LayerRecipe, Precision, QuantParams, Recipe};
 
 /// Metadata key of the recipe, as TOML.
@@ -50,7 +51,8 @@ pub struct EmittedLayer {
 impl Recipe {
     /// Emits the int8 model: weights int8, bias int32, activations 8-bit between quantized layers, graph inputs and outputs float.
     ///
-    /// The result is compiled once by the integer engine before it is returned, so that whatever is emitted also runs.
+    /// The result is compiled once by the integer engine before it is returned, so that whatever is emitted also runs; the hash of what it
+    /// makes of a fixed input is written into its metadata ([`probe`](crate::probe)).
     ///
     /// # Errors
     ///
@@ -82,7 +84,12 @@ impl Recipe {
             emitted.set_metadata(key, &value);
         }
         emitted.check()?;
-        Session::new(&emitted, &SessionOptions { threads: Some(1), ..SessionOptions::default() })?;
+        let options = SessionOptions { threads: Some(1), ..SessionOptions::default() };
+        let session = Session::new(&emitted, &options)?;
+        if let Some(probe) = Probe::of(&emitted, &session)? {
+            let hash = probe.hash(&probe.session(&options)?, probe.samples())?;
+            emitted.set_metadata(PROBE_KEY, &probe.to_metadata(&hash));
+        }
         Ok(Int8Model { model: emitted, layers })
     }
 }

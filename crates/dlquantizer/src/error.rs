@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::CALIBRATION_SAMPLES_KEY;
+use crate::probe::PROBE_KEY;
 
 /// Why a stage of the quantization refused.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +170,9 @@ pub enum Error {
         /// What it holds, or its beginning.
         value: String,
     },
+    /// The hash in a model's metadata cannot be used.
+    #[error("the model's metadata entry \"{PROBE_KEY}\" {0}; emit the model again with `quantize emit`")]
+    Probe(String),
     /// There is no layer to quantize.
     #[error(
         "nothing to quantize: the model has {layers} dense layers with constant float weights and the recipe leaves all of them in float"

@@ -45,6 +45,7 @@ mod layers;
 mod node;
 mod overlap;
 mod prepare;
+pub mod probe;
 mod range;
 mod read_file;
 mod recipe;

@@ -46,6 +46,7 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 mod binding;
+mod boundary;
 mod certificate;
 mod compile;
 mod error;
@@ -66,6 +67,7 @@ mod workspace;
 
 #[cfg(feature = "std")]
 pub use binding::show_shape;
+pub use boundary::Boundary;
 pub use certificate::Certificate;
 pub use compile::FusionHints;
 pub use error::Error;

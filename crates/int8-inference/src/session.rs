@@ -183,6 +183,15 @@ impl Session {
         self.plan.macs_per_sample
     }
 
+    /// Multiplications of the engine's own float layers per sample.
+    pub fn float_macs_per_sample(&self) -> u64 {
+        self.plan.float_macs_per_sample
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The instruction set of the kernels.
     pub fn isa(&self) -> Isa {
         self.kernel.isa()

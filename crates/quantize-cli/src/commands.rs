@@ -12,6 +12,7 @@ mod prepare;
 mod run;
 mod train;
 mod validate;
+mod verify;
 
 use crate::console::Console;
 
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Calibration(calibration::Command),
     Emit(emit::Args),
     Validate(validate::Args),
+    Verify(verify::Args),
     Run(run::Args),
     Bench(bench::Args),
     Inspect(inspect::Args),
@@ -44,6 +46,7 @@ impl Command {
             Self::Calibration(command) => command.run(console),
             Self::Emit(args) => console.finish(&emit::run(args)?),
             Self::Validate(args) => console.finish(&validate::run(args)?),
+            Self::Verify(args) => console.finish(&verify::run(args)?),
             Self::Run(args) => console.finish(&run::run(args)?),
             Self::Bench(args) => console.finish(&bench::run(args)?),
             Self::Inspect(args) => console.finish(&inspect::run(args)?),

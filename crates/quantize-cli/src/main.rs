@@ -1,7 +1,7 @@
 //! `quantize`: post-training quantization from the command line.
 //!
 //! Arguments are parsed, checked and turned into ready objects before any work starts; results go to standard output, everything else to
-//! standard error. Exit codes: 0 done, 1 a gate failed (`validate`, `calibrate --check`, `demo`, the self-check of `doctor`), 2 usage or input
+//! standard error. Exit codes: 0 done, 1 a gate failed (`validate`, `verify`, `calibrate --check`, `demo`, the self-check of `doctor`), 2 usage or input
 //! error, 130 calibration interrupted by Ctrl-C.
 
 mod arrays;

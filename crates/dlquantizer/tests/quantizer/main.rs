@@ -13,4 +13,5 @@ mod layers;
 mod opset;
 mod prepare;
 mod prepare_edges;
+mod probe;
 mod validate;

@@ -16,6 +16,7 @@ use super::calibrate::{CalibrateReport, Job, WorkArgs, calibrate};
 use super::emit::{EmitReport, emit};
 use super::train::{TrainReport, train};
 use super::validate::{ValidateReport, validate};
+use super::verify::{VerifyReport, verify};
 use crate::console::{Console, Report};
 use crate::data::Pieces;
 use crate::files::{open_float, open_session};
@@ -32,7 +33,8 @@ const TIME_PER_MODEL: Duration = Duration::from_millis(500);
 
 /// Trains, calibrates, quantizes, validates and times a small network on built-in handwritten digits.
 ///
-/// All files go to one directory. Exit code 1 means that the int8 model lost more than half a point of accuracy.
+/// All files go to one directory. Exit code 1 means that the int8 model lost more than half a point of accuracy, or that two kernels of this
+/// machine differ on it.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -50,6 +52,7 @@ pub(crate) struct DemoReport {
     calibrate: CalibrateReport,
     emit: EmitReport,
     validate: ValidateReport,
+    verify: VerifyReport,
     bench: BenchReport,
     files: Files,
 }
@@ -90,6 +93,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
     let validate = validate(&model, &int8, &held_out, Metric::Top1, MAX_DROP)?;
     console.show(&validate.text())?;
 
+    console.show("\nVerifying that every kernel of this machine gives the same bits\n\n")?;
+    let verify = verify(&files.int8, &int8_model, &int8, false)?;
+    console.show(&verify.text())?;
+
     console.show("\nTiming both in turns on one thread\n\n")?;
     let float = model.session(&options)?;
     let subjects = [
@@ -100,7 +107,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
     let bench = bench(&subjects, samples, &BATCHES, TIME_PER_MODEL)?;
     console.show(&bench.text())?;
     console.show("\n")?;
-    Ok(DemoReport { train, calibrate, emit, validate, bench, files })
+    Ok(DemoReport { train, calibrate, emit, validate, verify, bench, files })
 }
 
 impl Files {
@@ -154,7 +161,7 @@ impl Report for DemoReport {
     }
 
     fn passed(&self) -> bool {
-        self.validate.passed()
+        self.validate.passed() && self.verify.passed()
     }
 }
 
@@ -172,6 +179,7 @@ impl DemoReport {
   {program} calibrate {float} --data {data} -o {calibration}
   {program} emit      {float} --calibration {calibration} -o {int8}
   {program} validate  {float} {int8} --data {data} --max-drop {MAX_DROP}
+  {program} verify    {int8}
   {program} bench     {int8} --against {float} --threads 1
   {program} inspect   {int8}
 "

@@ -21,6 +21,7 @@ fn refused_everywhere(model: &Path, texts: &[&str]) {
     refuse(args!["emit", model, "--calibration", files().calibration, "-o", out("m.onnx")], &texts);
     refuse(args!["validate", model, files().int8, "--data", digits()], &texts);
     refuse(args!["validate", files().float, model, "--data", digits()], &texts);
+    refuse(args!["verify", model], &texts);
     refuse(args!["run", model, "--data", digits(), "-o", out("y.npy")], &texts);
     refuse(args!["bench", model, "--seconds", "0.01"], &texts);
     assert!(names_in(directory.path()).is_empty());

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{digits, quantize, root, run, stderr, stdout, succeed};
 
 /// In the order in which each finds the files it reads.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "train",
     "prepare",
     "calibrate",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 13] = [
     "calibration diff",
     "emit",
     "validate",
+    "verify",
     "run",
     "bench",
     "inspect",

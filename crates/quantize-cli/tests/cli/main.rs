@@ -16,4 +16,5 @@ mod sample_check;
 mod shards;
 mod standard_streams;
 mod support;
+mod verify;
 mod workflow;

@@ -117,7 +117,7 @@ fn the_demo_leaves_files_that_its_next_commands_run_on() {
 
     let program = env!("CARGO_BIN_EXE_quantize");
     let commands: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix(program)).collect();
-    assert_eq!(commands.len(), 6, "{text}");
+    assert_eq!(commands.len(), 7, "{text}");
     for command in commands {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         if arguments[0] == "bench" {
