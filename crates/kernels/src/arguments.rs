@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::{Epilogue, Isa, Output, PackedF32, PackedWeights};
+use crate::{Epilogue, Isa, Output, PackedWeights};
 
 #[track_caller]
 pub(crate) fn check_matmul(
@@ -43,14 +43,13 @@ pub(crate) fn check_matmul(
 #[track_caller]
 pub(crate) fn check_matmul_f32(
     isa: Isa,
+    (packed_for, k, n): (Isa, usize, usize),
     input: &[f32],
     rows: usize,
-    weights: &PackedF32,
     epilogue: &Epilogue<'_>,
     out: &[f32],
 ) {
-    let (k, n) = (weights.k(), weights.n());
-    assert_eq!(weights.isa(), isa, "matmul_f32: weights were packed for another instruction set");
+    assert_eq!(packed_for, isa, "matmul_f32: weights were packed for another instruction set");
     assert_eq!(rows.checked_mul(k), Some(input.len()), "matmul_f32: input must be [rows, k] = [{rows}, {k}]");
     assert_eq!(epilogue.bias.len(), n, "matmul_f32: bias must have n elements");
     assert_eq!(rows.checked_mul(n), Some(out.len()), "matmul_f32: output must be [rows, n] = [{rows}, {n}]");

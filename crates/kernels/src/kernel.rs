@@ -1,7 +1,7 @@
 use core::fmt::Debug;
 use core::ops::Range;
 
-use crate::{Epilogue, Isa, Output, PackedF32, PackedWeights};
+use crate::{Blocked, Epilogue, Isa, Output, PackedBlocks, PackedF32, PackedWeights};
 
 /// One operand of [`Kernel::add`]: `x = (value - zero_point) * scale`.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,28 @@ pub trait Kernel: Send + Sync + Debug {
     ///
     /// If a slice has another length than the shapes say, or if `weights` were packed by a kernel of another [`Isa`].
     fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]);
+
+    /// Copies integer weights with a scale for each block into the layout of this kernel.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length than the shapes say, the block is empty, or an integer leaves the range of its bits.
+    fn pack_blocked(&self, weights: &Blocked<'_>) -> PackedBlocks;
+
+    /// [`Kernel::matmul_f32`] with the numbers that blocked `weights` stand for, without ever writing them down: the same bits as from
+    /// [`Kernel::pack_f32`] of these numbers, for a fraction of the memory that has to be read.
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::matmul_f32`].
+    fn matmul_blocked(
+        &self,
+        input: &[f32],
+        rows: usize,
+        weights: &PackedBlocks,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+    );
 
     /// `out = saturate(round_half_even(input / scale) + zero_point)`, as ONNX `QuantizeLinear` to uint8; NaN gives `zero_point`.
     ///

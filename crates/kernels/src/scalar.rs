@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::{GROUP, Layout};
-use crate::{Epilogue, Isa, Kernel, Output, PackedF32, PackedWeights, Quantized, Rescale};
+use crate::{Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale};
 
 /// Output channels whose sums in f32 advance side by side, since a single one would wait for each addition to end.
 const CHAINS: usize = 8;
@@ -69,8 +69,8 @@ impl Kernel for Scalar {
     }
 
     fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]) {
-        check_matmul_f32(Isa::Scalar, input, rows, weights, &epilogue, out);
         let (k, n) = (weights.k(), weights.n());
+        check_matmul_f32(Isa::Scalar, (weights.isa(), k, n), input, rows, &epilogue, out);
         for row in 0..rows {
             let input = &input[row * k..][..k];
             for first in (0..n).step_by(CHAINS) {
@@ -86,6 +86,46 @@ impl Kernel for Scalar {
                 for (out, (sum, bias)) in out[row * n + first..][..columns].iter_mut().zip(sums.iter().zip(bias)) {
                     *out = clamp(sum + bias, epilogue.min, epilogue.max);
                 }
+            }
+        }
+    }
+
+    fn pack_blocked(&self, weights: &Blocked<'_>) -> PackedBlocks {
+        PackedBlocks::new(weights, Isa::Scalar, Layout { lanes: 1, panel: CHAINS })
+    }
+
+    fn matmul_blocked(
+        &self,
+        input: &[f32],
+        rows: usize,
+        weights: &PackedBlocks,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+    ) {
+        let (k, n, block) = (weights.k(), weights.n(), weights.block());
+        check_matmul_f32(Isa::Scalar, (weights.isa(), k, n), input, rows, &epilogue, out);
+        for (row, first) in (0..rows).flat_map(|row| (0..n).step_by(CHAINS).map(move |first| (row, first))) {
+            let columns = CHAINS.min(n - first);
+            let panel = weights.panel(first);
+            let mut sums = [0.0; CHAINS];
+            for (i, &a) in input[row * k..][..k].iter().enumerate() {
+                let at = i / block * columns;
+                for (c, sum) in sums[..columns].iter_mut().enumerate() {
+                    let integer = match weights.bits() {
+                        Bits::Eight => i32::from(panel.integers[i * columns + c] as i8),
+                        Bits::Four => {
+                            let pair = i / block * block.div_ceil(2) + i % block / 2;
+                            i32::from(panel.integers[pair * columns + c] >> (i % block % 2 * 4) & 15)
+                        }
+                    };
+                    let common = weights.common_zero_point();
+                    let zero_point = panel.zero_points.map_or(common, |zero_points| zero_points[at + c].into());
+                    *sum = libm::fmaf(a, (integer - zero_point) as f32 * panel.scales[at + c], *sum);
+                }
+            }
+            let bias = &epilogue.bias[first..];
+            for (out, (sum, bias)) in out[row * n + first..][..columns].iter_mut().zip(sums.iter().zip(bias)) {
+                *out = clamp(sum + bias, epilogue.min, epilogue.max);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Kernels written with intrinsics: every algorithm once, generic over [`vector::Vector`]; one file of vectors per instruction set.
 
+mod blocks;
 mod elementwise;
 mod float_tile;
 mod tile;

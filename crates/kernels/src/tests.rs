@@ -4,6 +4,7 @@
 
 mod elementwise;
 mod matmul;
+mod matmul_blocked;
 mod matmul_f32;
 mod oracle;
 

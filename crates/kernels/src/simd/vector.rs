@@ -1,4 +1,5 @@
-use super::float_tile::FloatTileFn;
+use super::blocks::Blocks;
+use super::float_tile::{FloatTileFn, Plain};
 use super::tile::TileFn;
 use crate::Isa;
 
@@ -19,7 +20,11 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     /// The same for panels whose pair sums are [proven](crate::PackedWeights::proven) to fit 16 bits, with as many vectors.
     const PROVEN_TILES: &'static [&'static [TileFn]];
     /// The same for products in f32.
-    const FLOAT_TILES: &'static [&'static [FloatTileFn]];
+    const FLOAT_TILES: &'static [&'static [FloatTileFn<Plain>]];
+    /// The same for products with blocked weights of 8 bits.
+    const BYTE_TILES: &'static [&'static [FloatTileFn<Blocks<8>>]];
+    /// The same for products with blocked weights of 4 bits.
+    const NIBBLE_TILES: &'static [&'static [FloatTileFn<Blocks<4>>]];
 
     type I32: Copy;
     type F32: Copy;
@@ -42,6 +47,8 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     unsafe fn splat_f32(value: f32) -> Self::F32;
     unsafe fn add_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn sub_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// The lower four bits of each lane, and the four above them.
+    unsafe fn nibbles(x: Self::I32) -> (Self::I32, Self::I32);
     unsafe fn add_f32(a: Self::F32, b: Self::F32) -> Self::F32;
     unsafe fn mul_f32(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, rounded once.

@@ -2,13 +2,15 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
 
+use super::blocks::Blocks;
 use super::elementwise::{Add, Bytes, Dequantize, Lookup, Quantize, Summand};
+use super::float_tile::Plain;
 use super::vector::Vector;
 use super::{float_tile, tile};
 use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::Layout;
-use crate::{Epilogue, Isa, Kernel, Output, PackedF32, PackedWeights, Quantized, Rescale};
+use crate::{Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale};
 
 /// The kernel of the instruction set `V`. A reference to one is the proof that the CPU has it.
 pub(crate) struct Vectorized<V>(PhantomData<V>);
@@ -56,9 +58,41 @@ impl<V: Vector> Kernel for Vectorized<V> {
     }
 
     fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]) {
-        check_matmul_f32(V::ISA, input, rows, weights, &epilogue, out);
-        // SAFETY: `self` proves the CPU has `V`; the arguments were checked.
-        unsafe { float_tile::matmul::<V>(input, rows, weights, epilogue, out) };
+        let shape = (weights.k(), weights.n());
+        check_matmul_f32(V::ISA, (weights.isa(), shape.0, shape.1), input, rows, &epilogue, out);
+        let panel_at = |first| Plain(weights.as_slice()[weights.panel_start(first)..].as_ptr());
+        // SAFETY: `self` proves the CPU has `V`; the arguments were checked; a panel holds its channels rounded up to whole vectors for every
+        // input.
+        unsafe { float_tile::matmul::<V, _>(shape, V::FLOAT_TILES, panel_at, input, rows, epilogue, out) };
+    }
+
+    fn pack_blocked(&self, weights: &Blocked<'_>) -> PackedBlocks {
+        PackedBlocks::new(weights, V::ISA, Layout { lanes: V::LANES, panel: float_tile::panel::<V>() })
+    }
+
+    fn matmul_blocked(
+        &self,
+        input: &[f32],
+        rows: usize,
+        weights: &PackedBlocks,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+    ) {
+        let shape = (weights.k(), weights.n());
+        check_matmul_f32(V::ISA, (weights.isa(), shape.0, shape.1), input, rows, &epilogue, out);
+        // SAFETY: as in `matmul_f32`; the scales and zero points of a panel are as wide as its integers.
+        unsafe {
+            match weights.bits() {
+                Bits::Eight => {
+                    let panel_at = |first| Blocks::<8>::of(weights, first);
+                    float_tile::matmul::<V, _>(shape, V::BYTE_TILES, panel_at, input, rows, epilogue, out);
+                }
+                Bits::Four => {
+                    let panel_at = |first| Blocks::<4>::of(weights, first);
+                    float_tile::matmul::<V, _>(shape, V::NIBBLE_TILES, panel_at, input, rows, epilogue, out);
+                }
+            }
+        }
     }
 
     fn quantize_u8(&self, input: &[f32], scale: f32, zero_point: u8, out: &mut [u8]) {

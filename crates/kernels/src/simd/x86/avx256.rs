@@ -4,7 +4,8 @@ use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
 use crate::Isa;
-use crate::simd::float_tile::{self, FloatTileFn};
+use crate::simd::blocks::Blocks;
+use crate::simd::float_tile::{self, FloatTileFn, Panel, Plain};
 use crate::simd::tile::{self, TileFn};
 use crate::simd::vector::{Dot, Task, Vector};
 
@@ -30,8 +31,22 @@ pub(crate) const fn row<B: Bytes256, D: Dot<Avx256<B>>, const R: usize>() -> &'s
 }
 
 /// Tiles of `R` rows in f32: 6 x 2 accumulators, 2 vectors of weights and the input fill 15 of 16 registers.
-const fn float_row<B: Bytes256, const R: usize>() -> &'static [FloatTileFn] {
-    &[float_tile::run::<Avx256<B>, R, 1>, float_tile::run::<Avx256<B>, R, 2>]
+const fn float_row<B: Bytes256, W: Panel<Avx256<B>>, const R: usize>() -> &'static [FloatTileFn<W>] {
+    &[float_tile::run::<Avx256<B>, W, R, 1>, float_tile::run::<Avx256<B>, W, R, 2>]
+}
+
+/// The tiles in f32 for panels of the form `W`.
+struct FloatTiles<B, W>(PhantomData<(B, W)>);
+
+impl<B: Bytes256, W: Panel<Avx256<B>>> FloatTiles<B, W> {
+    const ALL: &'static [&'static [FloatTileFn<W>]] = &[
+        float_row::<B, W, 1>(),
+        float_row::<B, W, 2>(),
+        float_row::<B, W, 3>(),
+        float_row::<B, W, 4>(),
+        float_row::<B, W, 5>(),
+        float_row::<B, W, 6>(),
+    ];
 }
 
 /// Four bytes in every lane.
@@ -84,14 +99,9 @@ impl<B: Bytes256> Vector for Avx256<B> {
     const LANES: usize = 8;
     const TILES: &'static [&'static [TileFn]] = B::TILES;
     const PROVEN_TILES: &'static [&'static [TileFn]] = B::PROVEN_TILES;
-    const FLOAT_TILES: &'static [&'static [FloatTileFn]] = &[
-        float_row::<B, 1>(),
-        float_row::<B, 2>(),
-        float_row::<B, 3>(),
-        float_row::<B, 4>(),
-        float_row::<B, 5>(),
-        float_row::<B, 6>(),
-    ];
+    const FLOAT_TILES: &'static [&'static [FloatTileFn<Plain>]] = FloatTiles::<B, Plain>::ALL;
+    const BYTE_TILES: &'static [&'static [FloatTileFn<Blocks<8>>]] = FloatTiles::<B, Blocks<8>>::ALL;
+    const NIBBLE_TILES: &'static [&'static [FloatTileFn<Blocks<4>>]] = FloatTiles::<B, Blocks<4>>::ALL;
 
     type I32 = __m256i;
     type F32 = __m256;
@@ -196,6 +206,13 @@ impl<B: Bytes256> Vector for Avx256<B> {
     #[target_feature(enable = "avx2")]
     unsafe fn sub_i32(a: __m256i, b: __m256i) -> __m256i {
         _mm256_sub_epi32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn nibbles(x: __m256i) -> (__m256i, __m256i) {
+        let low = |x| _mm256_and_si256(x, _mm256_set1_epi32(15));
+        (low(x), low(_mm256_srli_epi32::<4>(x)))
     }
 
     #[inline]

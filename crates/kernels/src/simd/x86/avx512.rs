@@ -6,7 +6,8 @@ use core::marker::PhantomData;
 use super::avx256::shuffle;
 use super::has_vbmi;
 use crate::Isa;
-use crate::simd::float_tile::{self, FloatTileFn};
+use crate::simd::blocks::Blocks;
+use crate::simd::float_tile::{self, FloatTileFn, Panel, Plain};
 use crate::simd::tile::{self, TileFn};
 use crate::simd::vector::{Dot, Task, Vector};
 
@@ -37,13 +38,27 @@ pub(crate) const fn row<B: Bytes512, D: Dot<Avx512<B>>, const R: usize>() -> &'s
 }
 
 /// Tiles of `R` rows in f32: 6 x 4 accumulators, 4 vectors of weights and the input fill 29 of 32 registers.
-const fn float_row<B: Bytes512, const R: usize>() -> &'static [FloatTileFn] {
+const fn float_row<B: Bytes512, W: Panel<Avx512<B>>, const R: usize>() -> &'static [FloatTileFn<W>] {
     &[
-        float_tile::run::<Avx512<B>, R, 1>,
-        float_tile::run::<Avx512<B>, R, 2>,
-        float_tile::run::<Avx512<B>, R, 3>,
-        float_tile::run::<Avx512<B>, R, 4>,
+        float_tile::run::<Avx512<B>, W, R, 1>,
+        float_tile::run::<Avx512<B>, W, R, 2>,
+        float_tile::run::<Avx512<B>, W, R, 3>,
+        float_tile::run::<Avx512<B>, W, R, 4>,
     ]
+}
+
+/// The tiles in f32 for panels of the form `W`.
+struct FloatTiles<B, W>(PhantomData<(B, W)>);
+
+impl<B: Bytes512, W: Panel<Avx512<B>>> FloatTiles<B, W> {
+    const ALL: &'static [&'static [FloatTileFn<W>]] = &[
+        float_row::<B, W, 1>(),
+        float_row::<B, W, 2>(),
+        float_row::<B, W, 3>(),
+        float_row::<B, W, 4>(),
+        float_row::<B, W, 5>(),
+        float_row::<B, W, 6>(),
+    ];
 }
 
 /// The lowest `count` of 16 lanes.
@@ -57,14 +72,9 @@ impl<B: Bytes512> Vector for Avx512<B> {
     const LANES: usize = 16;
     const TILES: &'static [&'static [TileFn]] = B::TILES;
     const PROVEN_TILES: &'static [&'static [TileFn]] = B::PROVEN_TILES;
-    const FLOAT_TILES: &'static [&'static [FloatTileFn]] = &[
-        float_row::<B, 1>(),
-        float_row::<B, 2>(),
-        float_row::<B, 3>(),
-        float_row::<B, 4>(),
-        float_row::<B, 5>(),
-        float_row::<B, 6>(),
-    ];
+    const FLOAT_TILES: &'static [&'static [FloatTileFn<Plain>]] = FloatTiles::<B, Plain>::ALL;
+    const BYTE_TILES: &'static [&'static [FloatTileFn<Blocks<8>>]] = FloatTiles::<B, Blocks<8>>::ALL;
+    const NIBBLE_TILES: &'static [&'static [FloatTileFn<Blocks<4>>]] = FloatTiles::<B, Blocks<4>>::ALL;
 
     type I32 = __m512i;
     type F32 = __m512;
@@ -153,6 +163,13 @@ impl<B: Bytes512> Vector for Avx512<B> {
     #[target_feature(enable = "avx512f")]
     unsafe fn sub_i32(a: __m512i, b: __m512i) -> __m512i {
         _mm512_sub_epi32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn nibbles(x: __m512i) -> (__m512i, __m512i) {
+        let low = |x| _mm512_and_si512(x, _mm512_set1_epi32(15));
+        (low(x), low(_mm512_srli_epi32::<4>(x)))
     }
 
     #[inline]
