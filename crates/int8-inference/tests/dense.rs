@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Builder, NaiveDense, Params};
+use common::{Asymmetric, Builder, NaiveDense, Params};
 use int8_inference::{Isa, Session, SessionOptions, TensorValues};
 use ndarray::ArrayD;
 use onnx_model::graph::node;
@@ -37,8 +37,12 @@ struct Case {
     rows: usize,
     input: Params,
     output: Params,
-    weights: Vec<i8>,
+    /// As the file has them.
+    weights: Vec<i32>,
+    unsigned: bool,
     scales: Vec<f32>,
+    /// As many as scales.
+    zero_points: Vec<i32>,
     steps: Vec<i32>,
     x: Vec<f32>,
 }
@@ -59,26 +63,38 @@ fn case() -> impl Strategy<Value = Case> {
     let shape = (1usize..=70, 1usize..=40, 1usize..=9, any::<bool>());
     (forms, biases, clamp, any::<bool>(), shape, params(), params()).prop_flat_map(
         |(form, bias, clamp, relu, (k, n, rows, per_channel), input, output)| {
+            let scales = if per_channel { n } else { 1 };
+            // Symmetric ones as often as such that no shift makes symmetric.
+            let zero_point = prop_oneof![Just(vec![0; scales]), prop::collection::vec(-128i32..=127, scales)];
             (
-                prop::collection::vec(prop_oneof![Just(-127i8), Just(127), -127i8..=127], k * n),
-                prop::collection::vec(1e-4f32..0.01, if per_channel { n } else { 1 }),
+                prop::collection::vec(prop_oneof![Just(-127), Just(127), -127..=127], k * n),
+                any::<bool>(),
+                prop::collection::vec(1e-4f32..0.01, scales),
+                zero_point,
                 prop::collection::vec(-100_000i32..=100_000, n),
                 prop::collection::vec(-8.0f32..8.0, rows * k),
             )
-                .prop_map(move |(weights, scales, steps, x)| Case {
-                    form,
-                    bias,
-                    clamp,
-                    relu,
-                    k,
-                    n,
-                    rows,
-                    input,
-                    output,
-                    weights,
-                    scales,
-                    steps,
-                    x,
+                .prop_map(move |(mut weights, unsigned, scales, mut zero_points, steps, x)| {
+                    if unsigned {
+                        weights.iter_mut().chain(&mut zero_points).for_each(|value| *value += 128);
+                    }
+                    Case {
+                        form,
+                        bias,
+                        clamp,
+                        relu,
+                        k,
+                        n,
+                        rows,
+                        input,
+                        output,
+                        weights,
+                        unsigned,
+                        scales,
+                        zero_points,
+                        steps,
+                        x,
+                    }
                 })
         },
     )
@@ -101,7 +117,13 @@ impl Case {
         } else {
             ([self.k, self.n], self.weights.clone(), 1)
         };
-        let weights = b.weights(&shape, values, &self.scales, axis);
+        let weights = Asymmetric {
+            unsigned: self.unsigned,
+            values: &values,
+            scales: &self.scales,
+            zero_points: &self.zero_points,
+        };
+        let weights = b.asymmetric_weights(&shape, &weights, axis);
         let bias = match self.bias {
             Bias::Int32 => {
                 let steps = b.constant(Tensor::i32("", &[self.n], self.steps.clone()).unwrap());
@@ -145,6 +167,12 @@ impl Case {
         if self.scales.len() == 1 { self.scales[0] } else { self.scales[channel] }
     }
 
+    /// The weights less their zero points.
+    fn shifted(&self) -> Vec<i32> {
+        let zero_point = |o: usize| if self.scales.len() == 1 { self.zero_points[0] } else { self.zero_points[o] };
+        self.weights.iter().enumerate().map(|(i, weight)| weight - zero_point(i % self.n)).collect()
+    }
+
     fn interval(&self) -> (f32, f32) {
         let mut interval = (f32::NEG_INFINITY, f32::INFINITY);
         if self.relu {
@@ -178,7 +206,7 @@ proptest! {
     fn every_form_equals_the_definition_on_every_kernel(case in case()) {
         let (model, tap) = case.model();
         let bias = steps_of(&case);
-        let naive = NaiveDense { weights: &case.weights, scales: &case.scales, bias: &bias, input: case.input };
+        let naive = NaiveDense { weights: &case.shifted(), scales: &case.scales, bias: &bias, input: case.input };
         let rows: Vec<Vec<i32>> =
             case.x.chunks(case.k).map(|row| row.iter().map(|&x| case.input.quantize(x)).collect()).collect();
         let integers: Vec<i32> =
@@ -330,18 +358,108 @@ fn the_certificate_bounds_are_reached_and_bad_pairs_counted() {
     assert_eq!(certificate.lowest as f32, all_255[[0, 2]]);
 }
 
-#[test]
-fn unsigned_weights_with_a_zero_point_are_shifted() {
+/// One layer of two inputs with these weights `[2, n]`, on an input of scale 1.
+fn small_layer(weights: &Asymmetric<'_>) -> Result<Session, int8_inference::Error> {
     let mut b = Builder::default();
     let x = b.qdq("x", Params::u8(1.0, 0));
-    let values = b.constant(Tensor::u8("", &[2, 2], vec![128, 130, 100, 255]).unwrap());
-    let scale = b.float(&[], vec![1.0]);
-    let zero = b.constant(Tensor::u8("", &[], vec![128]).unwrap());
-    let weights = b.op("DequantizeLinear", &[&values, &scale, &zero]);
+    let weights = b.asymmetric_weights(&[2, weights.values.len() / 2], weights, 1);
     let y = b.op("MatMul", &[&x, &weights]);
-    let session = Session::new(&b.model(&[2], &[&y]), &SessionOptions::default()).unwrap();
-    let y = session.run(&ndarray::array![[3.0f32, 2.0]].into_dyn().view()).unwrap();
-    assert_eq!(y, ndarray::array![[-56.0f32, 260.0]].into_dyn());
+    Session::new(&b.model(&[2], &[&y]), &SessionOptions::default())
+}
+
+#[test]
+fn weights_with_a_zero_point_whatever_the_values() {
+    let x = ndarray::array![[3.0f32, 2.0]].into_dyn();
+    // What fits 8 bits without its zero point, and what does not.
+    for (values, zero_points, expected) in [
+        (vec![128, 130, 100, 255], vec![128], [-56.0f32, 260.0]),
+        (vec![0, 255, 255, 0], vec![0], [510.0, 765.0]),
+        (vec![0, 255, 255, 0], vec![255], [-765.0, -510.0]),
+        (vec![0, 255, 255, 0], vec![255, 0], [-765.0, 765.0]),
+    ] {
+        let scales = vec![1.0; zero_points.len()];
+        let weights = Asymmetric { unsigned: true, values: &values, scales: &scales, zero_points: &zero_points };
+        let session = small_layer(&weights).unwrap();
+        assert_eq!(session.run(&x.view()).unwrap(), ndarray::array![expected].into_dyn());
+        let signed = |values: &[i32]| values.iter().map(|value| value - 128).collect::<Vec<_>>();
+        let (values, zero_points) = (signed(&values), signed(&zero_points));
+        let weights = Asymmetric { unsigned: false, values: &values, scales: &scales, zero_points: &zero_points };
+        let session = small_layer(&weights).unwrap();
+        assert_eq!(session.run(&x.view()).unwrap(), ndarray::array![expected].into_dyn());
+    }
+}
+
+#[test]
+fn zero_points_that_do_not_match_the_weights_are_refused() {
+    let weights = Asymmetric { unsigned: true, values: &[1, 2, 3, 4], scales: &[1.0], zero_points: &[7] };
+    assert!(small_layer(&weights).is_ok());
+    let mut b = Builder::default();
+    let x = b.qdq("x", Params::u8(1.0, 0));
+    let values = b.constant(Tensor::u8("", &[2, 2], vec![1, 2, 3, 4]).unwrap());
+    let scale = b.float(&[], vec![1.0]);
+    let signed = b.constant(Tensor::i8("", &[], vec![0]).unwrap());
+    let two = b.constant(Tensor::u8("", &[2], vec![0, 1]).unwrap());
+    for (zero, reason) in [(signed, "8-bit type"), (two, "2 zero points for the 1 scales")] {
+        let mut b = b.clone();
+        let weights = b.op("DequantizeLinear", &[&values, &scale, &zero]);
+        let y = b.op("MatMul", &[&x, &weights]);
+        let error = Session::new(&b.model(&[2], &[&y]), &SessionOptions::default()).err().unwrap().to_string();
+        assert!(error.contains("MatMul node") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn the_bound_on_the_sums_counts_zero_points_and_what_the_input_can_be() {
+    // 33,100 weights of 255 take inputs of 255 beyond 2^31 - 1.
+    let layer = |k: usize, clip: Option<f32>| {
+        let mut b = Builder::default();
+        let mut x = "x".to_owned();
+        if let Some(high) = clip {
+            // A table between two quantized tensors bounds what the layer can meet.
+            x = b.qdq(&x, Params::u8(1.0, 0));
+            let (low, high) = (b.float(&[], vec![3.0]), b.float(&[], vec![high]));
+            x = b.op("Clip", &[&x, &low, &high]);
+        }
+        let x = b.qdq(&x, Params::u8(1.0, 0));
+        let weights = Asymmetric { unsigned: true, values: &vec![255; k], scales: &[1.0], zero_points: &[0] };
+        let weights = b.asymmetric_weights(&[k, 1], &weights, 1);
+        let y = b.op("MatMul", &[&x, &weights]);
+        Session::new(&b.model(&[k], &[&y]), &SessionOptions::default())
+    };
+    assert!(layer(33_000, None).is_ok());
+    assert!(layer(33_100, None).err().unwrap().to_string().contains("outside int32"));
+    let session = layer(33_100, Some(200.0)).unwrap();
+    let [certificate] = &session.certificates()[..] else { panic!("one layer, one certificate") };
+    assert_eq!((certificate.lowest, certificate.highest), (3 * 255 * 33_100, 200 * 255 * 33_100));
+    for (x, reached) in [(-1.0f32, certificate.lowest), (1e9, certificate.highest)] {
+        let y = session.run(&ArrayD::from_elem(vec![1, 33_100], x).view()).unwrap();
+        assert_eq!(y[[0, 0]], reached as f32);
+    }
+}
+
+#[test]
+fn inputs_that_a_clip_bounds_prove_more_pairs() {
+    // 127 + 127 leave 16 bits from inputs of 130 on.
+    let proven = |highest: f32| {
+        let mut b = Builder::default();
+        let x = b.qdq("x", Params::u8(1.0, 0));
+        let first = b.weights(&[2, 2], vec![1, 0, 0, 1], &[1.0], 1);
+        let hidden = b.op("MatMul", &[&x, &first]);
+        let (low, high) = (b.float(&[], vec![0.0]), b.float(&[], vec![highest]));
+        let hidden = b.op("Clip", &[&hidden, &low, &high]);
+        let hidden = b.qdq(&hidden, Params::u8(1.0, 0));
+        let second = b.weights(&[2, 1], vec![127, 127], &[1.0], 1);
+        let y = b.op("MatMul", &[&hidden, &second]);
+        let model = b.model(&[2], &[&y]);
+        for kernel in kernels::available() {
+            let options = SessionOptions { isa: Some(kernel.isa()), ..SessionOptions::default() };
+            let session = Session::new(&model, &options).unwrap();
+            let y = session.run(&ndarray::array![[1e9f32, 1e9]].into_dyn().view()).unwrap();
+            assert_eq!(y[[0, 0]], highest * 254.0, "{}", kernel.isa());
+        }
+        Session::new(&model, &SessionOptions::default()).unwrap().certificates()[1].pair_sums_proven
+    };
+    assert_eq!((proven(129.0), proven(130.0), proven(255.0)), (1, 0, 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use core::fmt::Debug;
 use core::ops::Range;
 
-use crate::{Blocked, Epilogue, Isa, Output, PackedBlocks, PackedF32, PackedWeights};
+use crate::{Blocked, Epilogue, Isa, Output, PackedBlocks, PackedF32, PackedWeights, Weights};
 
 /// One operand of [`Kernel::add`]: `x = (value - zero_point) * scale`.
 #[derive(Clone, Copy, Debug)]
@@ -35,17 +35,26 @@ pub trait Kernel: Send + Sync + Debug {
     /// The instruction set this kernel is written for.
     fn isa(&self) -> Isa;
 
-    /// Copies row-major int8 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
+    /// Copies symmetric row-major int8 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
     ///
     /// # Panics
     ///
     /// If `weights.len() != k * n`.
-    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights;
+    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights {
+        self.pack_weights(&Weights::new(weights, k, n))
+    }
+
+    /// [`Kernel::pack`] for weights with zero points, or of which it is known what inputs they will meet.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length than the shapes say, or the lowest input level is above the highest.
+    fn pack_weights(&self, weights: &Weights<'_>) -> PackedWeights;
 
     /// Multiplies `input` `[rows, k]` by `weights` `[k, n]`, adds `bias` `[n]` and writes `[rows, n]` in the form `output` asks for.
     ///
-    /// The accumulator is `bias[c] + sum_i input[r, i] * weights[i, c]` modulo 2^32. An input zero point is the caller's to fold into the
-    /// bias: `bias[c] - zero_point * weights.column_sums()[c]`. With `k = 0` the accumulator is the bias; with `rows = 0` or `n = 0` nothing
+    /// The accumulator is `bias[c] + sum_i input[r, i] * (weights[i, c] - zero_points[c])` modulo 2^32. An input zero point is the caller's to
+    /// fold into the bias: `bias[c] - zero_point * weights.column_sums()[c]`. With `k = 0` the accumulator is the bias; with `rows = 0` or `n = 0` nothing
     /// is written.
     ///
     /// # Panics

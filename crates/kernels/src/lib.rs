@@ -26,7 +26,7 @@
 //!
 //! # Numeric contract
 //!
-//! - Products accumulate in `i32` modulo 2^32, starting from the bias.
+//! - Products accumulate in `i32` modulo 2^32, starting from the bias. Weights may have a zero point per output channel ([`Weights`]).
 //! - Requantization converts the accumulator to `f32` (to nearest even), multiplies once by the channel's multiplier, rounds half to even,
 //!   adds the zero point and saturates, each step rounded on its own.
 //! - Quantization is ONNX `QuantizeLinear`: divide, round half to even, add the zero point, saturate. NaN counts as 0.
@@ -55,6 +55,7 @@ mod select;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use epilogue::Epilogue;
 pub use isa::{Isa, UnknownIsa};
@@ -65,3 +66,4 @@ pub use packed_blocks::{Bits, Blocked, PackedBlocks};
 pub use packed_f32::PackedF32;
 pub use pair_sums::pair_sums_fit;
 pub use select::{available, best, with_isa};
+pub use weights::Weights;

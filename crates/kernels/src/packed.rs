@@ -2,7 +2,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::{fmt, slice};
 
-use crate::{Isa, pair_sums_fit};
+use crate::{Isa, Weights, pair_sums_fit};
 
 /// Weights along `k` that stand side by side for one output channel: what one 32-bit lane of a dot-product instruction takes.
 pub(crate) const GROUP: usize = 4;
@@ -27,6 +27,8 @@ pub(crate) struct Layout {
 pub struct PackedWeights {
     lines: Vec<Line>,
     column_sums: Vec<i32>,
+    /// Of each output channel; empty where all are 0.
+    zero_points: Vec<i32>,
     /// Of each panel, whether all its channels pass [`pair_sums_fit`].
     proven: Vec<bool>,
     panel: usize,
@@ -36,8 +38,9 @@ pub struct PackedWeights {
 }
 
 impl PackedWeights {
-    pub(crate) fn new(weights: &[i8], k: usize, n: usize, isa: Isa, layout: Layout) -> Self {
-        assert_eq!(k.checked_mul(n), Some(weights.len()), "pack: weights must be [k, n] = [{k}, {n}]");
+    pub(crate) fn new(weights: &Weights<'_>, isa: Isa, layout: Layout) -> Self {
+        weights.check();
+        let Weights { k, n, .. } = *weights;
         let depth = k.next_multiple_of(GROUP);
         let padded = n.next_multiple_of(layout.lanes).checked_mul(depth);
         #[expect(
@@ -46,10 +49,19 @@ impl PackedWeights {
         )]
         let padded = padded.expect("pack: padded weights exceed the address space");
         let lines = vec![Line([0; 64]); padded.div_ceil(64)];
-        let fit = pair_sums_fit(weights, k, n);
+        let fit = pair_sums_fit(weights);
         let proven = fit.chunks(layout.panel).map(|panel| panel.iter().all(|&fits| fits)).collect();
-        let mut packed = Self { lines, column_sums: vec![0; n], proven, panel: layout.panel, k, n, isa };
-        packed.fill(weights, layout);
+        let zero_points = match weights.zero_points.iter().all(|&zero_point| zero_point == 0) {
+            true => Vec::new(),
+            false => weights.zero_points.iter().map(|&zero_point| zero_point.into()).collect(),
+        };
+        // The share of the zero points; modulo 2^32 as everywhere.
+        let column_sums = match zero_points.is_empty() {
+            true => vec![0; n],
+            false => zero_points.iter().map(|zero_point| (k as i32).wrapping_mul(-zero_point)).collect(),
+        };
+        let mut packed = Self { lines, column_sums, zero_points, proven, panel: layout.panel, k, n, isa };
+        packed.fill(weights.values, layout);
         packed
     }
 
@@ -76,6 +88,11 @@ impl PackedWeights {
     /// Whether the sum of two neighbouring products fits 16 bits in each channel of panel `index`, whatever the inputs.
     pub(crate) fn proven(&self, index: usize) -> bool {
         self.proven[index]
+    }
+
+    /// The zero point of each output channel; empty where all are 0.
+    pub(crate) fn zero_points(&self) -> &[i32] {
+        &self.zero_points
     }
 
     /// Where the panel whose first channel is `first` starts: every panel before it is full.
@@ -115,14 +132,16 @@ impl PackedWeights {
         self.isa
     }
 
-    /// Sum of each output channel's weights over `k`, modulo 2^32, `[n]`: what an input zero point multiplies.
+    /// Sum of each output channel's weights, less their zero point, over `k`, modulo 2^32, `[n]`: what an input zero point multiplies.
     pub fn column_sums(&self) -> &[i32] {
         &self.column_sums
     }
 
-    /// Memory the packed weights take, padding and column sums included.
+    /// Memory the packed weights take, padding, column sums and zero points included.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.lines.as_slice()) + size_of_val(self.column_sums.as_slice())
+        size_of_val(self.lines.as_slice())
+            + size_of_val(self.column_sums.as_slice())
+            + size_of_val(self.zero_points.as_slice())
     }
 }
 

@@ -3,31 +3,35 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Largest magnitude of a pair's weights of one sign: `255 * 128` still is an `i16`, `255 * 129` is not, nor is `-255 * 129`.
-const LIMIT: i16 = 128;
+use crate::Weights;
 
-/// For each output channel of row-major int8 weights `[k, n]`: whether the sum of two neighbouring products, of inputs `2 i` and `2 i + 1`, fits
-/// `i16` for all u8 inputs.
+/// For each output channel: whether the sum of two neighbouring products, of inputs `2 i` and `2 i + 1`, fits `i16` for all inputs within the
+/// weights' [`input_levels`](Weights::input_levels).
 ///
-/// The sum is largest where the inputs of positive weights are 255 and the others 0, so the proof is
-/// `255 * (max(w0, 0) + max(w1, 0)) <= 32767` and `255 * (min(w0, 0) + min(w1, 0)) >= -32768` for every pair. Weights within [-64, 64], as ONNX
-/// Runtime's `reduce_range` makes them, always pass.
+/// With inputs from `low` to `high` the sum is largest where those of positive weights are `high` and the others `low`, so the proof is
+/// `high * (max(w0, 0) + max(w1, 0)) + low * (min(w0, 0) + min(w1, 0)) <= 32767`, and the mirror image of it at -32768, for every pair. Weights
+/// within [-64, 64], as ONNX Runtime's `reduce_range` makes them, always pass. Zero points have no say: they are subtracted in 32 bits.
 ///
 /// # Panics
 ///
-/// If `weights.len() != k * n`.
-pub fn pair_sums_fit(weights: &[i8], k: usize, n: usize) -> Vec<bool> {
-    assert_eq!(k.checked_mul(n), Some(weights.len()), "pair_sums_fit: weights must be [k, n] = [{k}, {n}]");
+/// If `weights.values.len() != k * n`.
+pub fn pair_sums_fit(weights: &Weights<'_>) -> Vec<bool> {
+    weights.check();
+    let (low, high) = (i32::from(weights.input_levels.0), i32::from(weights.input_levels.1));
+    let n = weights.n;
     let mut fit = vec![true; n];
     if n == 0 {
         return fit;
     }
-    for pair in weights.chunks(2 * n) {
-        // A last input without a partner is a pair with a weight of 0, which always fits.
+    for pair in weights.values.chunks(2 * n) {
+        // A last input without a partner is a pair with a weight of 0.
         let (first, second) = pair.split_at(n);
+        let second = second.iter().chain(core::iter::repeat(&0));
         for (fit, (&a, &b)) in fit.iter_mut().zip(first.iter().zip(second)) {
-            let (a, b) = (i16::from(a), i16::from(b));
-            *fit &= a.max(0) + b.max(0) <= LIMIT && a.min(0) + b.min(0) >= -LIMIT;
+            let (a, b) = (i32::from(a), i32::from(b));
+            let (positive, negative) = (a.max(0) + b.max(0), a.min(0) + b.min(0));
+            *fit &= high * positive + low * negative <= i16::MAX.into()
+                && high * negative + low * positive >= i16::MIN.into();
         }
     }
     fit

@@ -5,7 +5,9 @@ use core::ops::Range;
 use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::{GROUP, Layout};
-use crate::{Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale};
+use crate::{
+    Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale, Weights,
+};
 
 /// Output channels whose sums in f32 advance side by side, since a single one would wait for each addition to end.
 const CHAINS: usize = 8;
@@ -19,9 +21,9 @@ impl Kernel for Scalar {
         Isa::Scalar
     }
 
-    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights {
+    fn pack_weights(&self, weights: &Weights<'_>) -> PackedWeights {
         // Panels of one channel: each channel's weights lie in a row.
-        PackedWeights::new(weights, k, n, Isa::Scalar, Layout { lanes: 1, panel: 1 })
+        PackedWeights::new(weights, Isa::Scalar, Layout { lanes: 1, panel: 1 })
     }
 
     fn matmul_columns(
@@ -38,8 +40,9 @@ impl Kernel for Scalar {
         let depth = k.next_multiple_of(GROUP);
         let accumulator = |row: usize, channel: usize| {
             let input = &input[row * k..][..k];
+            let zero_point = weights.zero_points().get(columns.start + channel).copied().unwrap_or(0);
             let weights = &weights.as_slice()[(columns.start + channel) * depth..][..k];
-            let products = input.iter().zip(weights).map(|(&a, &w)| i32::from(a) * i32::from(w));
+            let products = input.iter().zip(weights).map(|(&a, &w)| i32::from(a) * (i32::from(w) - zero_point));
             products.fold(bias[channel], i32::wrapping_add)
         };
         let positions = (0..rows).flat_map(|row| (0..n).map(move |channel| (row, channel)));

@@ -1,11 +1,20 @@
 //! The proof about 16-bit pair sums against every pair of inputs there is.
 
-use kernels::pair_sums_fit;
+use kernels::Weights;
 use proptest::prelude::*;
 
-/// Whether `a * x + b * y` is an `i16` for all 65,536 inputs.
+/// Whether `a * x + b * y` is an `i16` for all inputs of these levels.
+fn fits_within(a: i8, b: i8, (low, high): (u8, u8)) -> bool {
+    let levels = || i32::from(low)..=i32::from(high);
+    levels().all(|x| levels().all(|y| i16::try_from(i32::from(a) * x + i32::from(b) * y).is_ok()))
+}
+
 fn fits(a: i8, b: i8) -> bool {
-    (0..=255i32).all(|x| (0..=255).all(|y| i16::try_from(i32::from(a) * x + i32::from(b) * y).is_ok()))
+    fits_within(a, b, (0, 255))
+}
+
+fn pair_sums_fit(weights: &[i8], k: usize, n: usize) -> Vec<bool> {
+    kernels::pair_sums_fit(&Weights::new(weights, k, n))
 }
 
 #[test]
@@ -55,5 +64,21 @@ proptest! {
     #[test]
     fn any_pair(a: i8, b: i8) {
         prop_assert_eq!(pair_sums_fit(&[a, b], 2, 1), [fits(a, b)]);
+    }
+    #[test]
+    fn any_pair_and_input_levels(a: i8, b: i8, x: u8, y: u8) {
+        let input_levels = (x.min(y), x.max(y));
+        let pair = [a, b];
+        let weights = Weights { input_levels, ..Weights::new(&pair, 2, 1) };
+        prop_assert_eq!(kernels::pair_sums_fit(&weights), [fits_within(a, b, input_levels)]);
+    }
+
+    #[test]
+    fn large_weights_and_levels_near_the_limit(a in 100i8..=127, b in -128i8..=-80, low in 0u8..=255, span in 0u8..=40) {
+        let input_levels = (low, low.saturating_add(span));
+        for pair in [[a, b], [b, a], [a, a], [b, b]] {
+            let weights = Weights { input_levels, ..Weights::new(&pair, 2, 1) };
+            prop_assert_eq!(kernels::pair_sums_fit(&weights), [fits_within(pair[0], pair[1], input_levels)]);
+        }
     }
 }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernels::{Kernel, PackedWeights, pair_sums_fit};
+use kernels::{Kernel, PackedWeights, Weights, pair_sums_fit};
 use onnx_model::TensorData;
 use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
@@ -37,10 +37,18 @@ pub(crate) struct Dense {
     /// Bias in accumulator steps minus the input zero point's share of each column.
     pub(crate) bias: Vec<i32>,
     pub(crate) output: DenseOutput,
-    /// Lowest and highest accumulator that any input gives.
+    /// Lowest and highest accumulator that any input the layer can meet gives.
     pub(crate) reach: (i32, i32),
     /// Channels whose 16-bit pair sums cannot overflow.
     pub(crate) pair_sums_proven: usize,
+}
+
+/// A layer's weights as the kernels take them: row-major `[k, n]`, zero points `[n]` or none.
+struct Loaded {
+    values: Vec<i8>,
+    k: usize,
+    n: usize,
+    zero_points: Vec<i8>,
 }
 
 /// What leaves the accumulators.
@@ -73,18 +81,22 @@ impl DensePattern<'_> {
         }
     }
 
-    /// Reads, checks and packs the layer's constants. Weights come out as `[k, n]`.
-    pub(crate) fn load(&self, graph: &Graph<'_>, kernel: &dyn Kernel) -> Result<Dense, Error> {
-        let (weights, k, n) = self.weights(graph)?;
-        let weight_scales = self.weight_scales(graph, n)?;
+    /// Reads, checks and packs the layer's constants. Inputs are known to be within `levels`.
+    pub(crate) fn load(&self, graph: &Graph<'_>, kernel: &dyn Kernel, levels: (u8, u8)) -> Result<Dense, Error> {
+        let loaded = self.weights(graph)?;
+        let weights = Weights {
+            zero_points: &loaded.zero_points,
+            input_levels: levels,
+            ..Weights::new(&loaded.values, loaded.k, loaded.n)
+        };
+        let weight_scales = self.weight_scales(graph, weights.n)?;
         let scales: Vec<f32> = weight_scales.iter().map(|scale| self.input.scale * scale).collect();
         if let Some(bad) = scales.iter().find(|scale| !(scale.is_finite() && **scale > 0.0)) {
             return Err(self.invalid(format!("the product of its input and weight scales is {bad}")));
         }
-        let bias = self.bias(graph, &scales, n)?;
-        let packed = kernel.pack(&weights, k, n);
-        let (bias, reach) = self.fold_zero_point(&weights, &bias, n)?;
-        let pair_sums_proven = pair_sums_fit(&weights, k, n).into_iter().filter(|&fits| fits).count();
+        let bias = self.bias(graph, &scales, weights.n)?;
+        let (bias, reach) = self.fold_zero_point(&weights, &bias)?;
+        let pair_sums_proven = pair_sums_fit(&weights).into_iter().filter(|&fits| fits).count();
         let output = match self.output {
             Some(output) => DenseOutput::U8 {
                 multipliers: scales.iter().map(|scale| scale / output.scale).collect(),
@@ -94,48 +106,55 @@ impl DensePattern<'_> {
             },
             None => DenseOutput::F32 { scales, min: self.clamp.0, max: self.clamp.1 },
         };
-        Ok(Dense { weights: packed, bias, output, reach, pair_sums_proven })
+        Ok(Dense { weights: kernel.pack_weights(&weights), bias, output, reach, pair_sums_proven })
     }
 
-    fn weights(&self, graph: &Graph<'_>) -> Result<(Vec<i8>, usize, usize), Error> {
+    fn weights(&self, graph: &Graph<'_>) -> Result<Loaded, Error> {
         let tensor = graph
             .constant(&self.weights.input[0])
             .ok_or_else(|| self.unsupported("its weights are not plain 8-bit integers".to_owned()))?;
         let [rows, columns] = tensor.shape[..] else {
             return Err(self.unsupported(format!("its weights have the shape {:?}, not two dimensions", tensor.shape)));
         };
-        let zero_points = match self.weights.input.get(2).filter(|name| !name.is_empty()) {
-            Some(name) => graph.constant(name),
-            None => None,
-        };
-        // A uint8 weight or one with a zero point is the same integer weight shifted, as long as it still fits 8 bits.
-        let wide: Vec<i32> = match &tensor.data {
-            TensorData::I8(values) => values.iter().map(|&value| i32::from(value)).collect(),
-            TensorData::U8(values) => values.iter().map(|&value| i32::from(value)).collect(),
-            _ => return Err(self.unsupported("its weights are not 8-bit integers".to_owned())),
-        };
-        let zero_points: Vec<i32> = match zero_points.map(|tensor| tensor.data) {
-            None => vec![0],
-            Some(TensorData::I8(values)) => values.iter().map(|&value| i32::from(value)).collect(),
-            Some(TensorData::U8(values)) => values.iter().map(|&value| i32::from(value)).collect(),
-            Some(_) => return Err(self.invalid("the zero point of its weights is not an 8-bit integer".to_owned())),
-        };
         let (k, n) = if self.transposed { (columns, rows) } else { (rows, columns) };
-        if zero_points.len() != 1 && zero_points.len() != n {
-            return Err(self.invalid(format!("{} weight zero points for {n} output channels", zero_points.len())));
-        }
-        let mut weights = vec![0i8; k * n];
+        let (unsigned, wide) =
+            integers(&tensor.data).ok_or_else(|| self.unsupported("its weights are not 8-bit integers".to_owned()))?;
+        let mut zero_points = self.weight_zero_points(graph, unsigned, n)?;
+        let output = |index: usize| if self.transposed { index / columns } else { index % columns };
+        let fits = |(index, &value): (usize, &i16)| i8::try_from(value - zero_points[output(index)]).is_ok();
+        // An integer less its zero point is the same weight without one, as long as it fits 8 bits; symmetric weights are the faster ones.
+        let shift: Vec<i16> = match wide.iter().enumerate().all(fits) {
+            true => core::mem::take(&mut zero_points),
+            false if unsigned => vec![128; n],
+            false => vec![0; n],
+        };
+        zero_points.iter_mut().zip(&shift).for_each(|(zero_point, shift)| *zero_point -= shift);
+        let mut values = vec![0; k * n];
         for (index, value) in wide.into_iter().enumerate() {
-            let (row, column) = (index / columns, index % columns);
-            let (input, output) = if self.transposed { (column, row) } else { (row, column) };
-            let zero_point = if zero_points.len() == 1 { zero_points[0] } else { zero_points[output] };
-            weights[input * n + output] = i8::try_from(value - zero_point).map_err(|_| {
-                self.unsupported(format!(
-                    "a weight of {value} with zero point {zero_point} leaves the 8-bit range; quantize the weights symmetrically"
-                ))
-            })?;
+            let output = output(index);
+            let input = if self.transposed { index % columns } else { index / columns };
+            values[input * n + output] = (value - shift[output]) as i8;
         }
-        Ok((weights, k, n))
+        Ok(Loaded { values, k, n, zero_points: zero_points.into_iter().map(|zero_point| zero_point as i8).collect() })
+    }
+
+    /// The zero point of each output channel, in the numbers of the file.
+    fn weight_zero_points(&self, graph: &Graph<'_>, unsigned: bool, n: usize) -> Result<Vec<i16>, Error> {
+        let Some(name) = self.weights.input.get(2).filter(|name| !name.is_empty()) else { return Ok(vec![0; n]) };
+        let tensor = graph
+            .constant(name)
+            .ok_or_else(|| self.unsupported("the zero points of its weights are computed at run time".to_owned()))?;
+        let Some((_, values)) = integers(&tensor.data).filter(|(of_type, _)| *of_type == unsigned) else {
+            return Err(self.invalid("the zero point of its weights is not of their 8-bit type".to_owned()));
+        };
+        let scales = graph.constant_shape(&self.weights.input[1]).map(|shape| shape.iter().product());
+        match values.len() {
+            count if scales != Some(count) => {
+                Err(self.invalid(format!("{count} zero points for the {} scales of its weights", scales.unwrap_or(0))))
+            }
+            1 => Ok(vec![values[0]; n]),
+            _ => Ok(values),
+        }
     }
 
     fn weight_scales(&self, graph: &Graph<'_>, n: usize) -> Result<Vec<f32>, Error> {
@@ -219,23 +238,27 @@ impl DensePattern<'_> {
             .collect()
     }
 
-    /// Moves the input zero point into the bias and proves that no input can overflow an int32 accumulator; returns the lowest and the
-    /// highest value any can reach as well.
-    fn fold_zero_point(&self, weights: &[i8], bias: &[i64], n: usize) -> Result<(Vec<i32>, (i32, i32)), Error> {
+    /// Moves the input zero point into the bias and proves that no input within the weights' levels can overflow an int32 accumulator;
+    /// returns the lowest and the highest value any can reach as well.
+    fn fold_zero_point(&self, weights: &Weights<'_>, bias: &[i64]) -> Result<(Vec<i32>, (i32, i32)), Error> {
+        let n = weights.n;
         let mut positive = vec![0i64; n];
         let mut negative = vec![0i64; n];
-        for row in weights.chunks_exact(n.max(1)) {
-            for (channel, &weight) in row.iter().enumerate() {
+        for row in weights.values.chunks_exact(n.max(1)) {
+            for (channel, &value) in row.iter().enumerate() {
+                let zero_point = weights.zero_points.get(channel).copied().unwrap_or(0);
+                let weight = i64::from(value) - i64::from(zero_point);
                 let side = if weight > 0 { &mut positive } else { &mut negative };
-                side[channel] += i64::from(weight);
+                side[channel] += weight;
             }
         }
+        let (low, high) = (i64::from(weights.input_levels.0), i64::from(weights.input_levels.1));
         let mut reach: Option<(i32, i32)> = None;
         let folded = (0..n).map(|channel| {
             let column = positive[channel] + negative[channel];
             let folded = bias[channel] - i64::from(self.input.zero_point) * column;
-            let lowest = folded + 255 * negative[channel];
-            let highest = folded + 255 * positive[channel];
+            let lowest = folded + high * negative[channel] + low * positive[channel];
+            let highest = folded + high * positive[channel] + low * negative[channel];
             match (i32::try_from(folded), i32::try_from(lowest), i32::try_from(highest)) {
                 (Ok(folded), Ok(lowest), Ok(highest)) => {
                     let (low, high) = reach.unwrap_or((lowest, highest));
@@ -257,5 +280,14 @@ impl DensePattern<'_> {
 
     fn unsupported(&self, reason: String) -> Error {
         Error::Unsupported { node: describe(self.node), reason, way_out: OTHER_RUNTIME }
+    }
+}
+
+/// The values of an 8-bit tensor, and whether they are unsigned.
+fn integers(data: &TensorData) -> Option<(bool, Vec<i16>)> {
+    match data {
+        TensorData::U8(values) => Some((true, values.iter().map(|&value| value.into()).collect())),
+        TensorData::I8(values) => Some((false, values.iter().map(|&value| value.into()).collect())),
+        _ => None,
     }
 }

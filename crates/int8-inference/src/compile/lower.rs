@@ -33,7 +33,12 @@ struct Value {
     /// Shape of one sample; unknown for results of the float runtime that only it reads.
     sample: Option<Vec<usize>>,
     params: Option<QuantParams>,
+    /// Lowest and highest integer that a quantized tensor can hold.
+    levels: (u8, u8),
 }
+
+/// Every integer there is.
+const ALL_LEVELS: (u8, u8) = (u8::MIN, u8::MAX);
 
 /// Who reads each tensor.
 pub(crate) struct Demand<'a> {
@@ -101,7 +106,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             .filter_map(|name| {
                 let index = inputs.iter().position(|input| input.name == name)?;
                 let sample = inputs[index].sample.clone();
-                Some((name, Value { place: Place::Input(index), sample, params: None }))
+                Some((name, Value { place: Place::Input(index), sample, params: None, levels: ALL_LEVELS }))
             })
             .collect();
         Ok(Self {
@@ -159,6 +164,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         params: Option<QuantParams>,
     ) -> Result<(), Error> {
         let elements = shape::elements(tensor, &sample)?;
+        let levels = levels(&work);
         let output = match params {
             Some(_) => {
                 self.sizes.bytes.push(elements);
@@ -181,7 +187,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             output,
             work,
         });
-        self.values.insert(tensor, Value { place: output, sample: Some(sample), params });
+        self.values.insert(tensor, Value { place: output, sample: Some(sample), params, levels });
         Ok(())
     }
 
@@ -217,7 +223,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             ItemKind::Reshape(node) => {
                 let (place, sample) = self.operand(first)?;
                 let sample = shape::reshaped(self.graph, node, &sample)?;
-                let params = self.value(first)?.params;
+                let Value { params, levels, .. } = *self.value(first)?;
                 if params.is_none() {
                     // Observers are shown the tensor, though nothing is done.
                     self.plan.steps.push(Step {
@@ -229,7 +235,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                         work: Work::View,
                     });
                 }
-                self.values.insert(output, Value { place, sample: Some(sample), params });
+                self.values.insert(output, Value { place, sample: Some(sample), params, levels });
                 Ok(())
             }
             ItemKind::Map(function) => {
@@ -253,7 +259,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
 
     fn dense(&mut self, input: &'a str, output: &'a str, pattern: &DensePattern<'a>) -> Result<(), Error> {
         let (place, mut sample) = self.quantized_operand(input)?;
-        let dense = pattern.load(self.graph, self.kernel)?;
+        let dense = pattern.load(self.graph, self.kernel, self.value(input)?.levels)?;
         let (k, n) = (dense.weights.k(), dense.weights.n());
         let elements = shape::elements(input, &sample)?;
         match sample.last_mut() {
@@ -337,7 +343,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             if self.demand.native.contains(name) {
                 self.import(name, input)?;
             } else {
-                self.values.insert(name, Value { place: input, sample: None, params: None });
+                self.values.insert(name, Value { place: input, sample: None, params: None, levels: ALL_LEVELS });
             }
         }
         Ok(())
@@ -382,6 +388,21 @@ fn same_shape(tensor: &str, a: &[usize], b: &[usize]) -> Result<(), Error> {
         tensor: tensor.to_owned(),
         reason: format!("it adds samples of {a:?} and {b:?}; only equal shapes are supported"),
     })
+}
+
+/// Lowest and highest integer that a step can make.
+fn levels(work: &Work) -> (u8, u8) {
+    match work {
+        Work::Dense { dense, .. } => match dense.output {
+            DenseOutput::U8 { min, max, .. } => (min, max),
+            DenseOutput::F32 { .. } => ALL_LEVELS,
+        },
+        Work::Add { min, max, .. } => (*min, *max),
+        Work::Lookup { table, .. } => {
+            table.iter().fold((u8::MAX, u8::MIN), |(low, high), &level| (low.min(level), high.max(level)))
+        }
+        _ => ALL_LEVELS,
+    }
 }
 
 /// The function between two quantizations at each of the 256 inputs.

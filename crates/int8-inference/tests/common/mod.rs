@@ -101,6 +101,24 @@ impl Builder {
         self.node(if per_channel { dequantize.with_int("axis", axis) } else { dequantize })
     }
 
+    /// Constant 8-bit weights with zero points behind DequantizeLinear; as many zero points as scales.
+    pub(crate) fn asymmetric_weights(&mut self, shape: &[usize], weights: &Asymmetric<'_>, axis: i64) -> String {
+        let eight_bits = |shape: &[usize], values: &[i32]| {
+            if weights.unsigned {
+                Tensor::u8("", shape, values.iter().map(|&value| u8::try_from(value).unwrap()).collect()).unwrap()
+            } else {
+                Tensor::i8("", shape, values.iter().map(|&value| i8::try_from(value).unwrap()).collect()).unwrap()
+            }
+        };
+        let per_channel = weights.scales.len() > 1;
+        let scale_shape: &[usize] = if per_channel { &[weights.scales.len()] } else { &[] };
+        let values = self.constant(eight_bits(shape, weights.values));
+        let scale = self.constant(Tensor::f32("", scale_shape, weights.scales.to_vec()).unwrap());
+        let zero = self.constant(eight_bits(scale_shape, weights.zero_points));
+        let dequantize = node("DequantizeLinear", "", &[&values, &scale, &zero], &[]);
+        self.node(if per_channel { dequantize.with_int("axis", axis) } else { dequantize })
+    }
+
     pub(crate) fn float(&mut self, shape: &[usize], values: Vec<f32>) -> String {
         self.constant(Tensor::f32("", shape, values).unwrap())
     }
@@ -129,10 +147,18 @@ impl Builder {
     }
 }
 
+/// 8-bit weights of a file.
+pub(crate) struct Asymmetric<'a> {
+    pub(crate) unsigned: bool,
+    pub(crate) values: &'a [i32],
+    pub(crate) scales: &'a [f32],
+    pub(crate) zero_points: &'a [i32],
+}
+
 /// A dense layer by its definition, on integers: exact sums, one f32 multiplication, round half to even.
 pub(crate) struct NaiveDense<'a> {
-    /// `[k, n]`
-    pub(crate) weights: &'a [i8],
+    /// `[k, n]`, less their zero points.
+    pub(crate) weights: &'a [i32],
     pub(crate) scales: &'a [f32],
     pub(crate) bias: &'a [i32],
     pub(crate) input: Params,

@@ -23,6 +23,7 @@ pub(crate) struct Tile<'a> {
     weights: *const i8,
     /// `columns` elements.
     bias: *const i32,
+    zero_points: Option<ZeroPoints>,
     /// Output channels in this tile; the last vector may hold fewer than its lanes.
     columns: usize,
     /// Element of the output where the tile starts; rows are `stride` apart.
@@ -31,6 +32,35 @@ pub(crate) struct Tile<'a> {
     /// Output channel of the tile's first column.
     channel: usize,
     sink: &'a Sink,
+}
+
+/// What the zero points of weights take off each sum: `rows[r] * columns[c]`.
+#[derive(Clone, Copy)]
+struct ZeroPoints {
+    /// Sum of the inputs of each of the tile's rows.
+    rows: *const i32,
+    /// Zero point of each of the tile's columns.
+    columns: *const i32,
+}
+
+/// Rows whose sums are held at once.
+const SUMMED: usize = 256;
+
+/// Sum of each row of `input` `[sums.len(), k]`, modulo 2^32.
+struct RowSums<'a> {
+    input: &'a [u8],
+    k: usize,
+    sums: &'a mut [i32],
+}
+
+impl<V: Vector> Task<V> for RowSums<'_> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        for (row, sum) in self.sums.iter_mut().enumerate() {
+            let row = &self.input[row * self.k..][..self.k];
+            *sum = row.iter().fold(0, |sum: i32, &input| sum.wrapping_add(input.into()));
+        }
+    }
 }
 
 /// [`Output`] as pointers that tiles write through.
@@ -69,30 +99,67 @@ pub(crate) unsafe fn matmul<V: Vector>(
     bias: &[i32],
     output: Output<'_>,
 ) {
+    let sink = Sink::new(output);
+    if weights.zero_points().is_empty() {
+        // SAFETY: the caller's promise.
+        unsafe { matmul_rows::<V>(input, 0..rows, weights, columns, bias, &[], &sink) };
+        return;
+    }
+    let mut sums = [0; SUMMED];
+    for first in (0..rows).step_by(SUMMED) {
+        let rows = first..rows.min(first + SUMMED);
+        let sums = &mut sums[..rows.len()];
+        let input_rows = &input[rows.start * weights.k()..];
+        // SAFETY: the caller's promise; the task holds no pointers.
+        unsafe {
+            V::enter(RowSums { input: input_rows, k: weights.k(), sums });
+            matmul_rows::<V>(input, rows, weights, columns.clone(), bias, sums, &sink);
+        }
+    }
+}
+
+/// [`matmul`] for some of the rows; `sums` are those of their inputs, or empty where weights have no zero points.
+///
+/// # Safety
+///
+/// As [`matmul`]; `sink` is that of its output.
+unsafe fn matmul_rows<V: Vector>(
+    input: &[u8],
+    rows: Range<usize>,
+    weights: &PackedWeights,
+    columns: Range<usize>,
+    bias: &[i32],
+    sums: &[i32],
+    sink: &Sink,
+) {
     let (k, n) = (weights.k(), columns.len());
     let panel = panel::<V>();
-    let sink = Sink::new(output);
     for channel in (0..n).step_by(panel) {
         let first = columns.start + channel;
         let columns = panel.min(n - channel);
         let tiles = if weights.proven(first / panel) { V::PROVEN_TILES } else { V::TILES };
+        let zero_points = weights.zero_points().get(first..first + columns);
         let weights = &weights.as_slice()[weights.panel_start(first)..];
         let bias = &bias[channel..][..columns];
-        for tile_rows in row_tiles(rows, tiles.len()) {
+        for tile_rows in row_tiles(rows.len(), tiles.len()) {
+            let zero_points = zero_points
+                .map(|columns| ZeroPoints { rows: sums[tile_rows.clone()].as_ptr(), columns: columns.as_ptr() });
+            let (start, end) = (rows.start + tile_rows.start, rows.start + tile_rows.end);
             let tile = Tile {
-                input: input[tile_rows.start * k..tile_rows.end * k].as_ptr(),
+                input: input[start * k..end * k].as_ptr(),
                 k,
                 weights: weights.as_ptr(),
                 bias: bias.as_ptr(),
+                zero_points,
                 columns,
-                offset: tile_rows.start * n + channel,
+                offset: start * n + channel,
                 stride: n,
                 channel,
-                sink: &sink,
+                sink,
             };
             let run = tiles[tile_rows.len() - 1][columns.div_ceil(V::LANES) - 1];
-            // SAFETY: the caller vouches for the CPU. `input` was sliced to the tile's rows, `bias` to its columns; the panel holds
-            // `columns` rounded up to whole vectors for every group of inputs; output, multipliers and scales were checked to be
+            // SAFETY: the caller vouches for the CPU. `input` and `sums` were sliced to the tile's rows, `bias` and zero points to its columns;
+            // the panel holds `columns` rounded up to whole vectors for every group of inputs; output, multipliers and scales were checked to be
             // `[rows, n]` and `[n]`, and the tile lies inside `rows` and `n`.
             unsafe { run(&tile) };
         }
@@ -146,16 +213,26 @@ pub(crate) fn lanes<V: Vector, const C: usize>(columns: usize, c: usize) -> usiz
     if c + 1 == C { columns - c * V::LANES } else { V::LANES }
 }
 
-/// Accumulators that hold the bias.
+/// Accumulators that hold the bias, less what the weights' zero points take.
 #[inline(always)]
 unsafe fn start<V: Vector, const R: usize, const C: usize>(tile: &Tile<'_>) -> [[V::I32; C]; R] {
-    // SAFETY: the caller's promise: `bias` has `columns` elements, `C` vectors' worth.
+    // SAFETY: the caller's promise: bias and zero points have `columns` elements, `C` vectors' worth, and there are sums of `R` rows.
     unsafe {
         let mut bias = [V::splat_i32(0); C];
         for c in 0..C {
             bias[c] = V::load_i32(tile.bias.add(c * V::LANES), lanes::<V, C>(tile.columns, c));
         }
-        [bias; R]
+        let mut sums = [bias; R];
+        if let Some(ZeroPoints { rows, columns }) = tile.zero_points {
+            for c in 0..C {
+                let zero_points = V::load_i32(columns.add(c * V::LANES), lanes::<V, C>(tile.columns, c));
+                for r in 0..R {
+                    let share = V::mul_i32(V::splat_i32(rows.add(r).read()), zero_points);
+                    sums[r][c] = V::sub_i32(sums[r][c], share);
+                }
+            }
+        }
+        sums
     }
 }
 

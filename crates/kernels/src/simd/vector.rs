@@ -49,6 +49,8 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     unsafe fn sub_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     /// The lower four bits of each lane, and the four above them.
     unsafe fn nibbles(x: Self::I32) -> (Self::I32, Self::I32);
+    /// The low 32 bits of each product.
+    unsafe fn mul_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn add_f32(a: Self::F32, b: Self::F32) -> Self::F32;
     unsafe fn mul_f32(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, rounded once.

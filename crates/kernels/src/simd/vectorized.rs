@@ -10,7 +10,9 @@ use super::{float_tile, tile};
 use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::Layout;
-use crate::{Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale};
+use crate::{
+    Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale, Weights,
+};
 
 /// The kernel of the instruction set `V`. A reference to one is the proof that the CPU has it.
 pub(crate) struct Vectorized<V>(PhantomData<V>);
@@ -35,8 +37,8 @@ impl<V: Vector> Kernel for Vectorized<V> {
         V::ISA
     }
 
-    fn pack(&self, weights: &[i8], k: usize, n: usize) -> PackedWeights {
-        PackedWeights::new(weights, k, n, V::ISA, Layout { lanes: V::LANES, panel: tile::panel::<V>() })
+    fn pack_weights(&self, weights: &Weights<'_>) -> PackedWeights {
+        PackedWeights::new(weights, V::ISA, Layout { lanes: V::LANES, panel: tile::panel::<V>() })
     }
 
     fn matmul_columns(

@@ -3,15 +3,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::oracle::{Random, accumulators, bits, clip, level};
-use crate::{Isa, Kernel, Output, Requantize, available, best, with_isa};
+use crate::{Isa, Kernel, Output, Requantize, Weights, available, best, with_isa};
 use proptest::prelude::*;
 
-struct Case {
+pub(crate) struct Case {
     rows: usize,
     k: usize,
     n: usize,
     input: Vec<u8>,
     weights: Vec<i8>,
+    zero_points: Vec<i8>,
+    input_levels: (u8, u8),
     bias: Vec<i32>,
     multipliers: Vec<f32>,
     levels: [u8; 3],
@@ -20,9 +22,12 @@ struct Case {
 }
 
 impl Case {
-    fn new(rows: usize, k: usize, n: usize, seed: u64) -> Self {
+    pub(crate) fn new(rows: usize, k: usize, n: usize, seed: u64) -> Self {
         let mut random = Random(seed);
-        let input = random.inputs(rows * k);
+        let mut input = random.inputs(rows * k);
+        let (a, b) = (random.next() as u8, random.next() as u8);
+        let input_levels = if random.below(2) == 0 { (0, 255) } else { (a.min(b), a.max(b)) };
+        input.iter_mut().for_each(|level| *level = (*level).clamp(input_levels.0, input_levels.1));
         let mut weights = random.weights(k * n);
         // Runs of channels whose pair sums fit 16 bits, beside others: both kinds of panels, and panels of both kinds.
         let tame: Vec<bool> = (0..n.div_ceil(8)).map(|_| random.below(4) > 0).collect();
@@ -31,6 +36,11 @@ impl Case {
                 *weight /= 2;
             }
         }
+        let zero_points = match random.below(4) {
+            0 => random.weights(n),
+            1 => vec![random.next() as i8; n],
+            _ => Vec::new(),
+        };
         let near = 1 << 16;
         let bias = (0..n).map(|_| match random.below(4) {
             // Overflows 32 bits with almost any product.
@@ -50,16 +60,26 @@ impl Case {
         let full = random.below(2) == 0;
         let levels = if full { [a, 0, 255] } else { [random.next() as u8, a.min(b), a.max(b)] };
         let (min, max) = [(f32::NEG_INFINITY, f32::INFINITY), (0.0, 6.0), (-1.5, 0.25)][random.below(3) as usize];
-        Self { rows, k, n, input, weights, bias, multipliers, levels, min, max }
+        Self { rows, k, n, input, weights, zero_points, input_levels, bias, multipliers, levels, min, max }
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights {
+            values: &self.weights,
+            k: self.k,
+            n: self.n,
+            zero_points: &self.zero_points,
+            input_levels: self.input_levels,
+        }
     }
 
     /// All three outputs of `kernel` equal the naive ones, and nothing beside them is written.
-    fn check(&self, kernel: &dyn Kernel) {
-        let Self { rows, k, n, input, weights, bias, multipliers, levels: [zero_point, low, high], .. } = self;
+    pub(crate) fn check(&self, kernel: &dyn Kernel) {
+        let Self { rows, k, n, input, bias, multipliers, levels: [zero_point, low, high], .. } = self;
         let (rows, k, n) = (*rows, *k, *n);
         let label = format!("{} [{rows}, {k}] x [{k}, {n}]", kernel.isa());
-        let packed = kernel.pack(weights, k, n);
-        let sums = accumulators(input, rows, weights, k, n, bias);
+        let packed = kernel.pack_weights(&self.weights());
+        let sums = accumulators(input, rows, &self.weights(), bias);
         let scaled = |i: usize| sums[i] as f32 * multipliers[i % n];
 
         let found = framed(rows * n, -77, |out| kernel.matmul(input, rows, &packed, bias, Output::I32(out)));
@@ -132,14 +152,27 @@ proptest! {
 fn extremes_alone_at_a_depth_that_overflows() {
     // 255 * -128 * 66,000 is beyond -2^31.
     let (rows, k, n) = (7, 66_001, 5);
-    for (byte, weight) in [(255, -128), (255, 127), (0, -128), (1, -1)] {
-        let expected = (i64::from(byte) * i64::from(weight) * k as i64 + 3) as i32;
+    for (byte, weight, zero_point) in
+        [(255, -128, 0), (255, 127, 0), (0, -128, 0), (1, -1, 0), (255, -128, 127), (255, 127, -128)]
+    {
+        let product = i64::from(byte) * (i64::from(weight) - i64::from(zero_point));
+        let expected = (product * k as i64 + 3) as i32;
+        let values = vec![weight; k * n];
         for kernel in available() {
-            let packed = kernel.pack(&vec![weight; k * n], k, n);
+            let packed = kernel.pack_weights(&Weights { zero_points: &[zero_point; 5], ..Weights::new(&values, k, n) });
             let mut out = vec![0; rows * n];
             kernel.matmul(&vec![byte; rows * k], rows, &packed, &[3; 5], Output::I32(&mut out));
-            assert_eq!(out, vec![expected; rows * n], "{} {byte} x {weight}", kernel.isa());
+            assert_eq!(out, vec![expected; rows * n], "{} {byte} x ({weight} - {zero_point})", kernel.isa());
         }
+    }
+}
+
+#[test]
+fn rows_beyond_those_whose_sums_are_held_at_once() {
+    for rows in [255, 256, 257, 600] {
+        let mut case = Case::new(rows, 33, 20, rows as u64);
+        case.zero_points = Random(1).weights(20);
+        available().for_each(|kernel| case.check(kernel));
     }
 }
 
@@ -157,7 +190,7 @@ fn pair_sums_at_the_edges_of_16_bits() {
         let weight = |i: usize, c: usize| if i.is_multiple_of(2) { pairs[c].0 } else { pairs[c].1 };
         let weights: Vec<i8> = (0..k * n).map(|i| weight(i / n, i % n)).collect();
         for input in [vec![255; rows * k], Random(5).bytes(rows * k, &[0, 255])] {
-            let expected = accumulators(&input, rows, &weights, k, n, &vec![-7; n]);
+            let expected = accumulators(&input, rows, &Weights::new(&weights, k, n), &vec![-7; n]);
             for kernel in available() {
                 let mut out = vec![0; rows * n];
                 let packed = kernel.pack(&weights, k, n);
@@ -191,6 +224,12 @@ fn packed_weights_describe_themselves() {
         assert_eq!((packed.k(), packed.n(), packed.isa()), (13, 70, kernel.isa()));
         assert_eq!(packed.column_sums(), sums);
         assert!(packed.bytes() >= 13 * 70 + 4 * 70, "{packed:?}");
+        let zero_points: Vec<i8> = (-128..128).step_by(3).map(|zero_point| zero_point as i8).take(70).collect();
+        let shifted: Vec<i32> = sums.iter().zip(&zero_points).map(|(sum, &zero)| sum - 13 * i32::from(zero)).collect();
+        let asymmetric = kernel.pack_weights(&Weights { zero_points: &zero_points, ..Weights::new(&weights, 13, 70) });
+        assert_eq!(asymmetric.column_sums(), shifted);
+        let zeros = kernel.pack_weights(&Weights { zero_points: &[0; 70], ..Weights::new(&weights, 13, 70) });
+        assert_eq!((zeros.column_sums(), zeros.bytes()), (packed.column_sums(), packed.bytes()));
     }
 }
 
@@ -212,7 +251,7 @@ fn columns_are_those_of_the_whole_product() {
     for (rows, k, n) in [(1, 37, 300), (5, 64, 129), (3, 9, 64), (2, 5, 7)] {
         let case = Case::new(rows, k, n, (rows * n) as u64);
         for kernel in available() {
-            let packed = kernel.pack(&case.weights, k, n);
+            let packed = kernel.pack_weights(&case.weights());
             let mut whole = vec![0; rows * n];
             kernel.matmul(&case.input, rows, &packed, &case.bias, Output::I32(&mut whole));
             let edges: Vec<usize> = (0..n).step_by(packed.panel()).chain([n]).collect();
@@ -250,6 +289,12 @@ fn wrong_lengths_panic_before_memory_is_touched() {
     for kernel in available() {
         assert!(panics(|| drop(kernel.pack(&[0; 5], 2, 3))));
         assert!(panics(|| drop(kernel.pack(&[], usize::MAX, 2))));
+        let zero_points = |zero_points: &[i8]| {
+            panics(|| drop(kernel.pack_weights(&Weights { zero_points, ..Weights::new(&[0; 6], 2, 3) })))
+        };
+        assert!(!zero_points(&[1; 3]) && zero_points(&[1; 2]) && zero_points(&[1]));
+        let crossed = Weights { input_levels: (9, 8), ..Weights::new(&[0; 6], 2, 3) };
+        assert!(panics(|| drop(kernel.pack_weights(&crossed))));
         let packed = kernel.pack(&[1; 6], 2, 3);
         let (mut i32s, mut u8s, mut f32s) = ([0; 6], [0; 6], [0.0; 6]);
         let scales = [1.0; 3];
@@ -300,7 +345,7 @@ fn rows_do_not_depend_on_the_batch_they_are_in() {
     let kernel = best();
     let (rows, k, n) = (100, 65, 33);
     let case = Case::new(rows, k, n, 4);
-    let packed = kernel.pack(&case.weights, k, n);
+    let packed = kernel.pack_weights(&case.weights());
     let requantize = Requantize { multipliers: &case.multipliers, zero_point: 3, min: 3, max: 250 };
     let mut whole = vec![0; rows * n];
     kernel.matmul(&case.input, rows, &packed, &case.bias, Output::U8 { out: &mut whole, requantize });

@@ -1,13 +1,17 @@
 //! The contract written the naive way, on wide types and with the standard library's rounding, and data to test it on.
 
+use crate::Weights;
+
 /// Accumulators `[rows, n]`: an `i64` triple loop, truncated to 32 bits.
-pub(crate) fn accumulators(input: &[u8], rows: usize, weights: &[i8], k: usize, n: usize, bias: &[i32]) -> Vec<i32> {
+pub(crate) fn accumulators(input: &[u8], rows: usize, weights: &Weights<'_>, bias: &[i32]) -> Vec<i32> {
+    let Weights { values, k, n, zero_points, .. } = *weights;
     let mut sums = Vec::with_capacity(rows * n);
     for row in 0..rows {
         for channel in 0..n {
             let mut sum = i64::from(bias[channel]);
             for i in 0..k {
-                sum += i64::from(input[row * k + i]) * i64::from(weights[i * n + channel]);
+                let zero_point = if zero_points.is_empty() { 0 } else { i64::from(zero_points[channel]) };
+                sum += i64::from(input[row * k + i]) * (i64::from(values[i * n + channel]) - zero_point);
             }
             sums.push(sum as i32);
         }

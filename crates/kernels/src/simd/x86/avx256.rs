@@ -217,6 +217,12 @@ impl<B: Bytes256> Vector for Avx256<B> {
 
     #[inline]
     #[target_feature(enable = "avx2")]
+    unsafe fn mul_i32(a: __m256i, b: __m256i) -> __m256i {
+        _mm256_mullo_epi32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
     unsafe fn add_f32(a: __m256, b: __m256) -> __m256 {
         _mm256_add_ps(a, b)
     }

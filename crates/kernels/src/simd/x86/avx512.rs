@@ -174,6 +174,12 @@ impl<B: Bytes512> Vector for Avx512<B> {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
+    unsafe fn mul_i32(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_mullo_epi32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
     unsafe fn add_f32(a: __m512, b: __m512) -> __m512 {
         _mm512_add_ps(a, b)
     }
