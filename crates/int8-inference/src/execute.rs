@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use kernels::{Epilogue, Kernel, Quantized, Rescale};
 
 use crate::compile::dense::{Dense, DenseOutput};
+use crate::compile::dense_float::FloatWeights;
 use crate::expression::softmax;
 use crate::float_region::{FloatPool, FloatRegion, RegionValue, float_values};
 use crate::plan::{Place, Plan, Step, Work};
@@ -85,7 +86,12 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
             let rows = rows * samples;
             let input = workspace.floats(*input, inputs, rows * dense.weights.k());
             let epilogue = Epilogue { bias: &dense.bias, min: dense.clamp.0, max: dense.clamp.1 };
-            kernel.matmul_f32(input, rows, &dense.weights, epilogue, out.floats(count));
+            match &dense.weights {
+                FloatWeights::F32(weights) => kernel.matmul_f32(input, rows, weights, epilogue, out.floats(count)),
+                FloatWeights::Blocked(weights) => {
+                    kernel.matmul_blocked(input, rows, weights, epilogue, out.floats(count))
+                }
+            }
         }
         Work::Lookup { input, table } => kernel.lookup(table, bytes(*input), out.bytes(count)),
         Work::Add { inputs: [a, b], output, min, max } => {

@@ -4,7 +4,8 @@
 //! `quantize emit` and ONNX Runtime's `quantize_static` write them. Dense layers (Gemm, MatMul + Add) run on the integer kernels with
 //! bias, requantization and activation fused; elementwise functions between quantized tensors become 256-entry tables. With the feature
 //! `float` every other node runs in float, so a float model is just a plan without integer steps and any tensor can be tapped. Dense
-//! layers in f32, with what exporters put between them, run on our own kernels with and without that feature.
+//! layers on f32 activations, with weights in f32 or in integers of 8 or 4 bits, and what exporters put between them, run on our own kernels
+//! with and without that feature.
 //!
 //! ```
 //! use int8_inference::{Session, SessionOptions};

@@ -155,7 +155,8 @@ impl Step {
                 format!("dense {}{k} -> {n}, u8 x s8 -> {result}", repeats(*rows))
             }
             Work::DenseFloat { rows, dense, .. } => {
-                format!("dense {}{} -> {}, f32", repeats(*rows), dense.weights.k(), dense.weights.n())
+                let DenseFloat { weights, .. } = dense.as_ref();
+                format!("dense {}{} -> {}, {}", repeats(*rows), weights.k(), weights.n(), weights.describe())
             }
             Work::Lookup { .. } => format!("table lookup {elements} u8 -> u8"),
             Work::Add { .. } => format!("add {elements} u8 + u8 -> u8"),

@@ -78,13 +78,17 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// Type of a constant tensor, without decoding it where it is an initializer.
+    pub(crate) fn constant_type(&self, tensor: &str) -> Option<DataType> {
+        match self.index.initializer(tensor) {
+            Some(proto) => DataType::try_from(proto.data_type()).ok(),
+            None => Some(self.constant(tensor)?.data.data_type()),
+        }
+    }
+
     /// Shape of a constant f32 tensor.
     pub(crate) fn float_shape(&self, tensor: &str) -> Option<Vec<usize>> {
-        let float = match self.index.initializer(tensor) {
-            Some(proto) => proto.data_type() == i32::from(DataType::Float),
-            None => self.constant(tensor)?.data.data_type() == DataType::Float,
-        };
-        if float { self.constant_shape(tensor) } else { None }
+        if self.constant_type(tensor)? == DataType::Float { self.constant_shape(tensor) } else { None }
     }
 
     /// The value of a constant tensor; `None` when the tensor is computed or its type has no plain values.

@@ -1,5 +1,6 @@
 //! From an ONNX graph to a plan: decide how each tensor is made, order the work, lay out the buffers.
 
+mod blocked_weights;
 mod buffers;
 mod decide;
 pub(crate) mod dense;
