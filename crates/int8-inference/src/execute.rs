@@ -1,14 +1,15 @@
 //! Runs a plan's steps over a number of samples.
 
 use alloc::format;
-use alloc::vec::Vec;
 
 use kernels::{Epilogue, Kernel, Quantized, Rescale};
+use onnx_model::Tensor;
 
 use crate::compile::dense::{Dense, DenseOutput};
 use crate::compile::dense_float::FloatWeights;
+use crate::dynamic::Dynamic;
 use crate::expression::softmax;
-use crate::float_region::{FloatPool, FloatRegion, RegionValue, float_values};
+use crate::float_region::{FloatPool, FloatRegion};
 use crate::plan::{Place, Plan, Step, Work};
 use crate::run_dense::{self, Target};
 #[cfg(feature = "std")]
@@ -21,6 +22,8 @@ use crate::{Error, QuantParams};
 pub(crate) struct InputView<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) sample: &'a [usize],
+    /// The whole input, where the caller gave it as a tensor of its own type.
+    pub(crate) tensor: Option<&'a Tensor>,
 }
 
 /// What a run is given besides its buffers.
@@ -56,8 +59,10 @@ impl Plan {
 }
 
 pub(crate) fn run_step(step: &Step, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
-    if let Work::Float(region) = &step.work {
-        return run_region(region, run, workspace);
+    match &step.work {
+        Work::Float(region) => return run_region(region, run, workspace),
+        Work::Operator(operator) => return operator.run(run, workspace),
+        _ => {}
     }
     let mut out = workspace.take(step.output);
     let done = fill(step, run, workspace, &mut out);
@@ -116,15 +121,15 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
         }
         Work::Import(input) => {
             let source = match *input {
-                Place::Dynamic(slot) => workspace.dynamics[slot].as_ref().and_then(float_values),
+                Place::Dynamic(slot) => workspace.dynamics[slot].as_ref().and_then(Dynamic::float_values),
                 _ => None,
             };
             match source {
-                Some((values, _)) if values.len() == count => out.floats(count).copy_from_slice(&values),
+                Some(made) if made.values.len() == count => out.floats(count).copy_from_slice(&made.values),
                 _ => return Err(Error::Float(format!("tensor \"{}\" changed its shape between runs", step.names[0]))),
             }
         }
-        Work::View | Work::Float(_) => {}
+        Work::View | Work::Float(_) | Work::Operator(_) => {}
     }
     Ok(())
 }
@@ -146,27 +151,10 @@ fn dense_step(dense: &Dense, run: &Run<'_>, input: &[u8], rows: usize, out: &mut
 }
 
 fn run_region(region: &FloatRegion, run: &Run<'_>, workspace: &mut Workspace) -> Result<(), Error> {
-    let mut given = Vec::with_capacity(region.inputs.len());
-    for input in &region.inputs {
-        let sample: &[usize] = match (input.place, &input.sample) {
-            (Place::Input(index), _) => run.inputs[index].sample,
-            (_, Some(sample)) => sample,
-            (_, None) => &[],
-        };
-        given.push(match input.place {
-            Place::Dynamic(slot) => RegionValue::Dynamic(
-                workspace.dynamics[slot].as_ref().ok_or_else(|| Error::NoSuchTensor(input.name.clone()))?,
-            ),
-            place => {
-                let count = run.samples * sample.iter().product::<usize>();
-                let shape = core::iter::once(run.samples).chain(sample.iter().copied()).collect();
-                RegionValue::Float(workspace.floats(place, run.inputs, count), shape)
-            }
-        });
-    }
+    let given = region.inputs.iter().map(|input| input.value(run, workspace)).collect::<Result<_, _>>()?;
     let results = region.run(given, run.pool)?;
-    for (offset, result) in results.into_iter().enumerate() {
-        workspace.dynamics[region.first_slot + offset] = Some(result);
+    for (slot, result) in workspace.dynamics[region.first_slot..].iter_mut().zip(results) {
+        *slot = Some(result);
     }
     Ok(())
 }

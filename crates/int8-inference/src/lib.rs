@@ -50,6 +50,7 @@ mod binding;
 mod boundary;
 mod certificate;
 mod compile;
+mod dynamic;
 mod error;
 mod execute;
 mod expression;
@@ -58,6 +59,8 @@ mod float_region;
 mod isa_choice;
 #[cfg(feature = "std")]
 mod observe;
+mod operator_step;
+mod operators;
 mod plan;
 mod quantization;
 #[cfg(feature = "std")]

@@ -7,12 +7,13 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use onnx_model::Dim;
+use onnx_model::{DataType, Dim};
 
 use crate::compile::dense::{Dense, DenseOutput};
 use crate::compile::dense_float::DenseFloat;
 use crate::expression::Expression;
 use crate::float_region::FloatRegion;
+use crate::operator_step::{OperatorInput, OperatorStep};
 use crate::quantization::QuantParams;
 
 /// A compiled model.
@@ -25,7 +26,7 @@ pub(crate) struct Plan {
     pub(crate) float_buffers: Vec<usize>,
     /// Elements per sample of each u8 buffer.
     pub(crate) byte_buffers: Vec<usize>,
-    /// Number of tensors passed between float regions in the runtime's own form.
+    /// Number of tensors that are made as a whole.
     pub(crate) dynamic_slots: usize,
     /// The batch size the model was exported with, where its float parts depend on it.
     pub(crate) fixed_batch: Option<usize>,
@@ -41,6 +42,9 @@ pub(crate) struct PlanInput {
     pub(crate) shape: Option<Vec<Dim>>,
     /// Shape of one sample, where the file fixes it.
     pub(crate) sample: Option<Vec<usize>>,
+    pub(crate) element_type: DataType,
+    /// Whether steps on buffers read it, so that its first dimension is the batch.
+    pub(crate) batched: bool,
 }
 
 /// A result of the model.
@@ -52,6 +56,8 @@ pub(crate) struct PlanOutput {
     pub(crate) sample: Option<Vec<usize>>,
     /// Set when the result is a quantized tensor.
     pub(crate) params: Option<QuantParams>,
+    /// Type that the file declares for it, if it is an output of the graph.
+    pub(crate) element_type: Option<DataType>,
 }
 
 /// Where a tensor lives during a run.
@@ -61,7 +67,7 @@ pub(crate) enum Place {
     Input(usize),
     Float(usize),
     Byte(usize),
-    /// A tensor in the float runtime's own form.
+    /// A tensor as a whole, of any type and shape.
     Dynamic(usize),
 }
 
@@ -126,14 +132,25 @@ pub(crate) enum Work {
     View,
     /// Runs nodes in the float runtime.
     Float(Box<FloatRegion>),
-    /// Copies a tensor of the float runtime into a buffer.
+    /// One of ONNX's quantization operators on whole tensors.
+    Operator(Box<OperatorStep>),
+    /// Copies an f32 tensor that was made as a whole into a buffer.
     Import(Place),
 }
 
 impl Plan {
-    /// Whether any part runs in the float runtime.
-    pub(crate) fn has_float(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.work, Work::Float(_)))
+    /// Whether any step works on whole tensors, so that a batch is not cut into pieces.
+    pub(crate) fn in_one_piece(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.work, Work::Float(_) | Work::Operator(_)))
+    }
+
+    #[cfg(feature = "std")]
+    /// Whether samples that run together change each other's results.
+    pub(crate) fn couples_samples(&self) -> bool {
+        self.steps.iter().any(|step| match &step.work {
+            Work::Operator(step) => step.operator.couples_samples(),
+            _ => false,
+        })
     }
 }
 
@@ -166,7 +183,8 @@ impl Step {
             Work::View => format!("reshape to {:?}", self.sample.as_deref().unwrap_or_default()),
             Work::Float(region) if region.node_count == 1 => "1 node in the float runtime".to_owned(),
             Work::Float(region) => format!("{} nodes in the float runtime", region.node_count),
-            Work::Import(_) => format!("copy {elements} f32 from the float runtime"),
+            Work::Operator(step) => format!("{} on a whole tensor", step.op_type),
+            Work::Import(_) => format!("copy {elements} f32 from whole tensors"),
         }
     }
 
@@ -185,6 +203,13 @@ impl Step {
             Work::AddFloat([a, b]) => vec![a, b],
             Work::View => vec![],
             Work::Float(region) => region.inputs.iter_mut().map(|input| &mut input.place).collect(),
+            Work::Operator(step) => {
+                let computed = step.inputs.iter_mut().filter_map(|input| match input {
+                    OperatorInput::Computed(input) => Some(&mut input.place),
+                    OperatorInput::Absent | OperatorInput::Constant(_) => None,
+                });
+                computed.collect()
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::{Certificate, Error};
 
 #[cfg(feature = "std")]
 mod hosted;
+#[cfg(feature = "std")]
+mod tensors;
 
 #[cfg(feature = "std")]
 pub use hosted::NamedTensor;
@@ -97,7 +99,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the model has more inputs or outputs, its shapes are not fixed in the file, a part of it runs in the float runtime, or a slice has
+    /// When the model has more inputs or outputs, its shapes are not fixed in the file, a part of it runs on whole tensors, or a slice has
     /// the wrong length.
     pub fn run_with(&self, workspace: &mut Workspace, x: &[f32], y: &mut [f32], batch: usize) -> Result<(), Error> {
         let sample = self.check_slices(x, y, batch)?;
@@ -114,7 +116,7 @@ impl Session {
                 pool: &pool,
                 #[cfg(feature = "std")]
                 threads: None,
-                inputs: &[InputView { values, sample }],
+                inputs: &[InputView { values, sample, tensor: None }],
                 samples,
             };
             self.run_slice(&run, workspace, &mut y[first * width_out..][..samples * width_out])?;
@@ -129,15 +131,16 @@ impl Session {
         Ok(())
     }
 
-    /// The shape of a sample, where a plan without float runtime can read `batch` samples from `x` and write as many results to `y`.
+    /// The shape of a sample, where a plan of buffers alone can read `batch` samples from `x` and write as many results to `y`.
     fn check_slices(&self, x: &[f32], y: &[f32], batch: usize) -> Result<&[usize], Error> {
         self.check_single()?;
         let (input, output) = (&self.plan.inputs[0], &self.plan.outputs[0]);
-        let (Some(sample), Some(result), false) = (&input.sample, &output.sample, self.plan.has_float()) else {
+        let (Some(sample), Some(result), false) = (&input.sample, &output.sample, self.plan.in_one_piece()) else {
             return Err(Error::Shape {
                 tensor: input.name.clone(),
-                reason: "slices need shapes that are fixed in the file and no part in the float runtime; use `run`"
-                    .to_owned(),
+                reason:
+                    "slices need shapes that are fixed in the file and no part that works on whole tensors; use `run`"
+                        .to_owned(),
             });
         };
         for (what, sample, has) in [("an input", sample, x.len()), ("an output", result, y.len())] {

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::dynamic::Dynamic;
 use crate::execute::InputView;
-use crate::float_region::Dynamic;
 use crate::plan::{Place, Plan};
 
 /// The buffers of one run at a time, for [`Session::run_with`](crate::Session::run_with). They grow to the largest batch seen and are used

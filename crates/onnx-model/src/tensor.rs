@@ -92,6 +92,42 @@ impl TensorData {
         self.len() == 0
     }
 
+    /// Floating-point elements of type `data_type`, each rounded to the nearest of that type; `None` if it is no such type or one that
+    /// cannot be read as values.
+    pub fn from_f32(values: Vec<f32>, data_type: DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Float => TensorData::F32(values),
+            DataType::Double => TensorData::F64(values.into_iter().map(f64::from).collect()),
+            DataType::Float16 => TensorData::F16(values.into_iter().map(f16::from_f32).collect()),
+            DataType::Bfloat16 => TensorData::Bf16(values.into_iter().map(bf16::from_f32).collect()),
+            _ => return None,
+        })
+    }
+
+    /// Integer elements of type `data_type`; `None` if it is no such type or one of the values is out of its range.
+    pub fn from_i64(values: &[i64], data_type: DataType) -> Option<Self> {
+        fn narrow<T: TryFrom<i64>>(values: &[i64]) -> Option<Vec<T>> {
+            values.iter().map(|&value| T::try_from(value).ok()).collect()
+        }
+        let within = |low, high| values.iter().all(|value| (low..=high).contains(value)).then_some(());
+        Some(match data_type {
+            DataType::Int8 => TensorData::I8(narrow(values)?),
+            DataType::Uint8 => TensorData::U8(narrow(values)?),
+            DataType::Int16 => TensorData::I16(narrow(values)?),
+            DataType::Uint16 => TensorData::U16(narrow(values)?),
+            DataType::Int32 => TensorData::I32(narrow(values)?),
+            DataType::Uint32 => TensorData::U32(narrow(values)?),
+            DataType::Int64 => TensorData::I64(values.to_vec()),
+            DataType::Uint64 => TensorData::U64(narrow(values)?),
+            DataType::Bool => within(0, 1).map(|()| TensorData::Bool(values.iter().map(|&x| x == 1).collect()))?,
+            DataType::Int4 => within(-8, 7).and_then(|()| narrow(values)).map(TensorData::I4)?,
+            DataType::Uint4 => within(0, 15).and_then(|()| narrow(values)).map(TensorData::U4)?,
+            DataType::Int2 => within(-2, 1).and_then(|()| narrow(values)).map(TensorData::I2)?,
+            DataType::Uint2 => within(0, 3).and_then(|()| narrow(values)).map(TensorData::U2)?,
+            _ => return None,
+        })
+    }
+
     /// Type of the elements.
     pub fn data_type(&self) -> DataType {
         match self {

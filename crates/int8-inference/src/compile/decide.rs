@@ -5,16 +5,17 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use onnx_model::DataType;
 use onnx_model::proto::NodeProto;
+use onnx_model::{DataType, ValueInfo};
 
-use super::dense::match_dense;
+use super::dense::{DensePattern, match_dense};
 use super::dense_float::match_dense_float;
 use super::elementwise::{Region, clip_bounds, region};
-use super::graph::{Graph, op};
+use super::graph::{Dequantize, Graph, op};
 use super::item::{Item, ItemKind};
 use super::shape;
-use crate::Error;
+use crate::operators::Operator;
+use crate::{Error, QuantParams};
 
 /// The items that `wanted` tensors need, in no particular order.
 ///
@@ -34,7 +35,7 @@ pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<It
         // In a float model that needs the float runtime, the engine takes what its dense layers need; the rest is better off in one
         // piece over there.
         let layers = reached.iter().filter_map(|node| natives.get(node));
-        let layers = layers.filter(|item| matches!(item.kind, ItemKind::DenseFloat(_)));
+        let layers = layers.filter(|item| matches!(item.kind, ItemKind::DenseFloat(_) | ItemKind::Operator(..)));
         let results: Vec<&'a str> = layers.flat_map(|item| item.outputs.iter().copied()).collect();
         let needed: BTreeSet<usize> = reach(graph, &natives, &results).into_iter().collect();
         natives.retain(|node, _| needed.contains(node));
@@ -52,7 +53,7 @@ fn reach<'a>(graph: &Graph<'a>, natives: &BTreeMap<usize, Item<'a>>, wanted: &[&
         let Some((node, _)) = graph.producer(tensor).filter(|(node, _)| seen.insert(*node)) else { continue };
         match natives.get(&node) {
             Some(item) => stack.extend(&item.inputs),
-            None => stack.extend(graph.reads(node).filter(|name| !graph.is_constant(name))),
+            None => stack.extend(graph.reads(node).filter(|name| !graph.is_known(name))),
         }
         reached.push(node);
     }
@@ -63,7 +64,7 @@ fn reach<'a>(graph: &Graph<'a>, natives: &BTreeMap<usize, Item<'a>>, wanted: &[&
 fn float_runtime<'a>(graph: &Graph<'a>, index: usize) -> Item<'a> {
     let node = &graph.proto.node[index];
     Item {
-        inputs: graph.reads(index).filter(|name| !graph.is_constant(name)).collect(),
+        inputs: graph.reads(index).filter(|name| !graph.is_known(name)).collect(),
         outputs: node.output.iter().map(String::as_str).filter(|name| !name.is_empty()).collect(),
         kind: ItemKind::Onnx(index),
     }
@@ -76,6 +77,10 @@ struct Decider<'g, 'a> {
     /// Tensors the engine computes or holds itself, with the shape of one sample where the file tells it. What follows from a float
     /// region has no known shape yet.
     native: BTreeMap<&'a str, Option<Vec<usize>>>,
+    /// Those of them that are 8-bit integers in a buffer.
+    bytes: BTreeSet<&'a str>,
+    /// Tensors that are only known as a whole: of other types than f32, or made by a quantization operator.
+    whole: BTreeSet<&'a str>,
     /// Those of them that are elementwise functions in f32.
     maps: BTreeSet<&'a str>,
 }
@@ -83,18 +88,43 @@ struct Decider<'g, 'a> {
 impl<'g, 'a> Decider<'g, 'a> {
     fn new(graph: &'g Graph<'a>, wanted: &[&'a str]) -> Self {
         let quantized = graph.proto.node.iter().any(|node| op(node) == "QuantizeLinear");
-        let inputs = graph.inputs().filter(|(_, input)| input.element_type == DataType::Float);
+        let is_whole = |input: &ValueInfo| {
+            input.element_type != DataType::Float || input.shape.as_ref().is_some_and(Vec::is_empty)
+        };
+        let whole = graph.inputs().filter(|(_, input)| is_whole(input)).map(|(name, _)| name).collect();
+        let inputs = graph.inputs().filter(|(_, input)| !is_whole(input));
         // Without a float runtime to leave it to, an input of unknown shape is refused by name when it is laid out.
         let anyway = quantized || cfg!(not(feature = "float"));
         let native = inputs
             .map(|(name, input)| (name, input.shape.as_deref().and_then(shape::fixed_sample)))
             .filter(|(_, sample)| anyway || sample.is_some())
             .collect();
-        Self { graph, wanted: wanted.iter().copied().collect(), quantized, native, maps: BTreeSet::new() }
+        Self {
+            graph,
+            wanted: wanted.iter().copied().collect(),
+            quantized,
+            native,
+            bytes: BTreeSet::new(),
+            whole,
+            maps: BTreeSet::new(),
+        }
     }
 
     /// Takes note of what an item of the engine makes.
     fn made(&mut self, item: &Item<'a>) {
+        let bytes = match &item.kind {
+            ItemKind::Operator(..) => {
+                self.whole.extend(&item.outputs);
+                return;
+            }
+            ItemKind::Quantize(_) | ItemKind::Lookup { .. } | ItemKind::Add { .. } => true,
+            ItemKind::Dense(dense) => dense.output.is_some(),
+            ItemKind::Reshape(_) => item.inputs.iter().all(|input| self.bytes.contains(input)),
+            _ => false,
+        };
+        if bytes {
+            self.bytes.extend(&item.outputs);
+        }
         let sample = self.sample_after(item);
         self.native.extend(item.outputs.iter().map(|&output| (output, sample.clone())));
         if matches!(item.kind, ItemKind::Map(_)) {
@@ -145,36 +175,64 @@ impl<'g, 'a> Decider<'g, 'a> {
     /// How the engine makes the node's result, if it does.
     fn item(&self, index: usize) -> Result<Option<Item<'a>>, Error> {
         let node = &self.graph.proto.node[index];
-        let [output] = node.output.as_slice() else { return Ok(None) };
-        match op(node) {
-            "QuantizeLinear" => self.quantized(node, output),
-            "DequantizeLinear" => Ok(self
-                .graph
+        let fused = match (op(node), node.output.as_slice()) {
+            ("QuantizeLinear", [output]) => self.quantized(node, output)?,
+            ("DequantizeLinear", [output]) => self
                 .dequantized(output)?
-                .map(|dequantize| one(dequantize.input, output, ItemKind::Dequantize(dequantize.params)))),
-            _ => self.float(node, output),
+                .map(|dequantize| one(dequantize.input, output, ItemKind::Dequantize(dequantize.params))),
+            (_, [output]) => self.float(node, output)?,
+            _ => None,
+        };
+        match fused {
+            Some(item) => Ok(Some(item)),
+            None => self.operator(index),
         }
+    }
+
+    /// The node as a quantization operator on whole tensors, if it is one and not just a constant in another form.
+    fn operator(&self, index: usize) -> Result<Option<Item<'a>>, Error> {
+        let node = &self.graph.proto.node[index];
+        if node.output.first().is_some_and(|output| self.graph.is_known(output)) {
+            return Ok(None);
+        }
+        let Some(operator) = Operator::of(node)? else { return Ok(None) };
+        let kind = ItemKind::Operator(index, operator);
+        Ok(Some(Item { kind, ..float_runtime(self.graph, index) }))
+    }
+
+    /// The tensor as what a DequantizeLinear node makes of integers in a buffer.
+    fn dequantized(&self, tensor: &str) -> Result<Option<Dequantize<'a>>, Error> {
+        Ok(self.graph.dequantized(tensor)?.filter(|inner| self.bytes.contains(inner.input)))
+    }
+
+    /// A quantized dense layer whose result is `tensor`, on integers in a buffer.
+    fn dense(
+        &self,
+        tensor: &'a str,
+        output: Option<QuantParams>,
+    ) -> Result<Option<(&'a str, DensePattern<'a>)>, Error> {
+        Ok(match_dense(self.graph, tensor, output)?.filter(|(input, _)| self.bytes.contains(input)))
     }
 
     /// How a QuantizeLinear node's result is made, with as much as possible of what precedes it fused in.
     fn quantized(&self, node: &'a NodeProto, output: &'a str) -> Result<Option<Item<'a>>, Error> {
         let graph = self.graph;
         let (Some(params), Some(real)) = (graph.quant_params(node)?, node.input.first()) else { return Ok(None) };
-        if graph.is_constant(real) {
+        if graph.is_known(real) || self.whole.contains(real.as_str()) {
             return Ok(None);
         }
-        if let Some((input, dense)) = match_dense(graph, real, Some(params))? {
+        if let Some((input, dense)) = self.dense(real, Some(params))? {
             return Ok(Some(one(input, output, ItemKind::Dense(dense))));
         }
         if let Some((_, reshape)) = graph.producer(real).filter(|(_, node)| is_reshape(graph, node))
-            && let Some(inner) = graph.dequantized(&reshape.input[0])?
+            && let Some(inner) = self.dequantized(&reshape.input[0])?
             && inner.params == params
             && self.is_plain_reshape(reshape, inner.input)
         {
             return Ok(Some(one(inner.input, output, ItemKind::Reshape(reshape))));
         }
         if let Some(region) = region(graph, real, |_| false)?
-            && let Some(inner) = graph.dequantized(region.source)?
+            && let Some(inner) = self.dequantized(region.source)?
         {
             let kind = ItemKind::Lookup { function: region.function, from: inner.params, params };
             return Ok(Some(one(inner.input, output, kind)));
@@ -186,12 +244,7 @@ impl<'g, 'a> Decider<'g, 'a> {
     }
 
     /// Add of two dequantized tensors, with Relu or Clip behind it.
-    fn quantized_add(
-        &self,
-        real: &'a str,
-        output: &'a str,
-        params: crate::QuantParams,
-    ) -> Result<Option<Item<'a>>, Error> {
+    fn quantized_add(&self, real: &'a str, output: &'a str, params: QuantParams) -> Result<Option<Item<'a>>, Error> {
         let graph = self.graph;
         let Some((_, mut node)) = graph.producer(real) else { return Ok(None) };
         let mut clamp = (f32::NEG_INFINITY, f32::INFINITY);
@@ -207,7 +260,7 @@ impl<'g, 'a> Decider<'g, 'a> {
             node = inner;
         }
         let ("Add", [a, b]) = (op(node), node.input.as_slice()) else { return Ok(None) };
-        let (Some(a), Some(b)) = (graph.dequantized(a)?, graph.dequantized(b)?) else { return Ok(None) };
+        let (Some(a), Some(b)) = (self.dequantized(a)?, self.dequantized(b)?) else { return Ok(None) };
         if !self.same_shape(a.input, b.input) {
             return Ok(None);
         }
@@ -218,7 +271,7 @@ impl<'g, 'a> Decider<'g, 'a> {
     /// How a float tensor is made, where the engine makes it itself.
     fn float(&self, node: &'a NodeProto, output: &'a str) -> Result<Option<Item<'a>>, Error> {
         let graph = self.graph;
-        if let Some((input, dense)) = match_dense(graph, output, None)? {
+        if let Some((input, dense)) = self.dense(output, None)? {
             return Ok(Some(one(input, output, ItemKind::Dense(dense))));
         }
         let found = match_dense_float(graph, output, |name| self.sample(name), |name| self.is_inner(name))?;

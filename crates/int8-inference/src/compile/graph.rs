@@ -1,5 +1,6 @@
 //! Questions the compiler asks about an ONNX graph.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use onnx_model::proto::{GraphProto, NodeProto};
 use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
 
 use crate::Error;
+use crate::operators::{Operands, Operator, refused_type};
 use crate::quantization::QuantParams;
 
 /// A node's operator if it is one of ONNX's own; nothing is known of other domains'.
@@ -70,6 +72,53 @@ impl<'a> Graph<'a> {
             || self.producer(tensor).is_some_and(|(_, node)| op(node) == "Constant")
     }
 
+    /// Whether a constant is quantized or dequantized to the tensor.
+    fn is_folded(&self, tensor: &str) -> bool {
+        self.producer(tensor).is_some_and(|(_, node)| {
+            matches!(op(node), "QuantizeLinear" | "DequantizeLinear")
+                && node.input.iter().all(|input| input.is_empty() || self.is_constant(input))
+        })
+    }
+
+    /// Whether the value of the tensor is known before any data is.
+    pub(crate) fn is_known(&self, tensor: &str) -> bool {
+        self.is_constant(tensor) || self.is_folded(tensor)
+    }
+
+    /// The value of a tensor that is a quantized or dequantized constant.
+    ///
+    /// # Errors
+    ///
+    /// When it is one whose value cannot be computed.
+    pub(crate) fn folded(&self, tensor: &str) -> Result<Option<Tensor>, Error> {
+        let Some((_, node)) = self.producer(tensor).filter(|_| self.is_folded(tensor)) else { return Ok(None) };
+        let Some(operator) = Operator::of(node)? else { return Ok(None) };
+        let mut operands = Vec::with_capacity(node.input.len());
+        for input in &node.input {
+            operands.push(if input.is_empty() { None } else { Some(self.operand(node, input)?) });
+        }
+        let operands: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
+        let invalid = |reason| Error::Invalid { node: describe(node), reason };
+        let folded = operator.run(&Operands(&operands)).map_err(invalid)?.pop();
+        Ok(folded.map(|value| Tensor { name: tensor.to_owned(), ..value }))
+    }
+
+    /// The value of a constant that a quantization operator reads.
+    ///
+    /// # Errors
+    ///
+    /// When it is of a type that cannot be computed with.
+    pub(crate) fn operand(&self, node: &NodeProto, tensor: &str) -> Result<Tensor, Error> {
+        match self.index.constant(tensor) {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(Error::NoSuchTensor(tensor.to_owned())),
+            Err(onnx_model::Error::UnsupportedType { data_type, .. }) => {
+                Err(refused_type(node, &format!("its input \"{tensor}\""), data_type))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Shape of a constant tensor, without decoding it where it is an initializer.
     pub(crate) fn constant_shape(&self, tensor: &str) -> Option<Vec<usize>> {
         match self.index.initializer(tensor) {
@@ -102,7 +151,7 @@ impl<'a> Graph<'a> {
         if self.index.initializer(tensor).is_some_and(|proto| proto.dims.iter().any(|&dim| dim != 1)) {
             return None;
         }
-        self.constant(tensor)?.scalar_f32().ok()
+        self.constant(tensor).or_else(|| self.folded(tensor).ok().flatten())?.scalar_f32().ok()
     }
 
     /// Per-tensor parameters of a QuantizeLinear or DequantizeLinear node on an 8-bit activation.

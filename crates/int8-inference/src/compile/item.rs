@@ -7,6 +7,7 @@ use onnx_model::proto::NodeProto;
 use super::dense::DensePattern;
 use super::dense_float::DenseFloatPattern;
 use crate::expression::Expression;
+use crate::operators::Operator;
 use crate::quantization::QuantParams;
 
 /// One unit of work: the tensors it reads, the tensors it makes, and how.
@@ -38,6 +39,8 @@ pub(crate) enum ItemKind<'a> {
     AddFloat,
     /// Softmax over the last axis of an f32 tensor.
     Softmax,
+    /// One of ONNX's quantization operators, on whole tensors.
+    Operator(usize, Operator),
     /// A node left to the float runtime.
     Onnx(usize),
 }
@@ -46,5 +49,10 @@ impl Item<'_> {
     /// Whether the engine itself executes the item.
     pub(crate) fn is_native(&self) -> bool {
         !matches!(self.kind, ItemKind::Onnx(_))
+    }
+
+    /// Whether it reads and writes buffers of samples, not whole tensors.
+    pub(crate) fn has_buffers(&self) -> bool {
+        !matches!(self.kind, ItemKind::Onnx(_) | ItemKind::Operator(..))
     }
 }

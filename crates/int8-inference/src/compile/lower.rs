@@ -1,25 +1,29 @@
 //! Turns items, in order, into steps over buffers.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use kernels::Kernel;
-use onnx_model::Model;
 use onnx_model::graph::describe;
+use onnx_model::{DataType, Model, TensorData, ValueInfo};
 
 use super::buffers::{self, Virtual};
 use super::dense::{DenseOutput, DensePattern};
 use super::dense_float::DenseFloatPattern;
 use super::graph::Graph;
 use super::item::{Item, ItemKind};
-use super::shape;
+use super::{probe, shape};
 use crate::Error;
+use crate::dynamic::{Dynamic, WholeInput, WholeValue};
 use crate::expression::Expression;
-use crate::float_region::{Dynamic, FloatRegion, RegionInput, sample_shape};
+use crate::float_region::{FloatPool, FloatRegion};
+use crate::operator_step::{OperatorInput, OperatorStep};
+use crate::operators::{Operator, refused_type};
 use crate::plan::{Place, Plan, PlanInput, PlanOutput, Step, Work};
 use crate::quantization::QuantParams;
 
@@ -42,11 +46,11 @@ const ALL_LEVELS: (u8, u8) = (u8::MIN, u8::MAX);
 
 /// Who reads each tensor.
 pub(crate) struct Demand<'a> {
-    /// Tensors that some step of the engine reads.
+    /// Tensors that some step on buffers reads.
     native: BTreeSet<&'a str>,
     /// How often items and results of the plan read each tensor.
     reads: BTreeMap<&'a str, usize>,
-    /// Whether the engine reads what the float runtime makes.
+    /// Whether steps on buffers read what steps of whole tensors make.
     imports: bool,
 }
 
@@ -57,8 +61,8 @@ impl<'a> Demand<'a> {
             *reads.entry(*name).or_insert(0) += 1;
         }
         let native: BTreeSet<&'a str> =
-            items.iter().filter(|item| item.is_native()).flat_map(|item| item.inputs.iter().copied()).collect();
-        let mut foreign = items.iter().filter(|item| !item.is_native()).flat_map(|item| &item.outputs);
+            items.iter().filter(|item| item.has_buffers()).flat_map(|item| item.inputs.iter().copied()).collect();
+        let mut foreign = items.iter().filter(|item| !item.has_buffers()).flat_map(|item| &item.outputs);
         let imports = foreign.any(|name| native.contains(name));
         Self { native, reads, imports }
     }
@@ -71,7 +75,7 @@ pub(crate) struct Lowering<'g, 'a> {
     plan: Plan,
     sizes: Virtual,
     values: BTreeMap<&'a str, Value>,
-    /// Results of the float regions on a batch of zeros, to learn their shapes.
+    /// Results of the steps of whole tensors on a batch of zeros, to learn their shapes.
     probes: BTreeMap<&'a str, Dynamic>,
 }
 
@@ -97,6 +101,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
             .into_iter()
             .map(|input| PlanInput {
                 sample: input.shape.as_deref().and_then(shape::fixed_sample),
+                element_type: input.element_type,
+                batched: false,
                 name: input.name,
                 shape: input.shape,
             })
@@ -253,6 +259,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let row = sample.last().copied().unwrap_or(1);
                 self.emit(output, Work::Softmax { input, row }, sample, None)
             }
+            ItemKind::Operator(index, operator) => self.operator(index, operator, &item.outputs),
             ItemKind::Onnx(_) => Ok(()),
         }
     }
@@ -298,21 +305,13 @@ impl<'g, 'a> Lowering<'g, 'a> {
     pub(crate) fn float(&mut self, nodes: Vec<Item<'a>>) -> Result<(), Error> {
         let made: BTreeSet<&str> = nodes.iter().flat_map(|item| item.outputs.iter().copied()).collect();
         let mut inner_reads: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut inputs: Vec<RegionInput> = Vec::new();
+        let mut inputs: Vec<WholeInput> = Vec::new();
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         for &name in nodes.iter().flat_map(|item| &item.inputs) {
             *inner_reads.entry(name).or_insert(0) += 1;
-            if made.contains(name) || !seen.insert(name) {
-                continue;
+            if !made.contains(name) && seen.insert(name) {
+                inputs.push(self.whole_input(name)?);
             }
-            let value = self.value(name)?;
-            if value.params.is_some() {
-                return Err(Error::Shape {
-                    tensor: name.to_owned(),
-                    reason: "a float node reads the integers of this quantized tensor directly".to_owned(),
-                });
-            }
-            inputs.push(RegionInput { name: name.to_owned(), place: value.place, sample: value.sample.clone() });
         }
         let results: Vec<&'a str> = nodes
             .iter()
@@ -325,18 +324,78 @@ impl<'g, 'a> Lowering<'g, 'a> {
             .collect();
         let first_slot = self.plan.dynamic_slots;
         let region = FloatRegion::compile(self.graph, &indices, inputs, &results, first_slot)?;
-        self.plan.dynamic_slots += results.len();
         if self.demand.imports {
-            let batch = self.plan.fixed_batch.unwrap_or(1);
-            self.probes.extend(results.iter().copied().zip(region.probe(batch, &self.plan.inputs, &self.probes)?));
+            let inputs = region.inputs.iter().map(|input| self.probe(input)).collect::<Result<_, _>>()?;
+            let probes = region.run(inputs, &FloatPool::new(1))?;
+            self.probes.extend(results.iter().copied().zip(probes));
         }
+        self.whole_step(&results, Work::Float(Box::new(region)))
+    }
+
+    /// One of ONNX's quantization operators on whole tensors.
+    fn operator(&mut self, index: usize, operator: Operator, outputs: &[&'a str]) -> Result<(), Error> {
+        let node = &self.graph.proto.node[index];
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in node.input.iter().map(String::as_str) {
+            inputs.push(if name.is_empty() {
+                OperatorInput::Absent
+            } else if let Some(value) = self.graph.folded(name)? {
+                OperatorInput::Constant(value)
+            } else if self.graph.is_constant(name) {
+                OperatorInput::Constant(self.graph.operand(node, name)?)
+            } else {
+                let input = self.whole_input(name)?;
+                if TensorData::from_f32(Vec::new(), input.element_type).is_none()
+                    && TensorData::from_i64(&[], input.element_type).is_none()
+                {
+                    return Err(refused_type(node, &format!("its input \"{name}\""), input.element_type));
+                }
+                OperatorInput::Computed(input)
+            });
+        }
+        let first_slot = self.plan.dynamic_slots;
+        let op_type = node.op_type().to_owned();
+        let step = OperatorStep { node: describe(node), op_type, operator, inputs, first_slot };
+        if self.demand.imports {
+            let probes = step.results(|input| self.probe(input))?;
+            self.probes.extend(outputs.iter().copied().zip(probes.into_iter().map(Dynamic::Typed)));
+        }
+        self.whole_step(outputs, Work::Operator(Box::new(step)))
+    }
+
+    /// A tensor as a step of whole tensors reads it.
+    fn whole_input(&self, name: &str) -> Result<WholeInput, Error> {
+        let Value { place, sample, params, .. } = self.value(name)?.clone();
+        let element_type = match place {
+            Place::Input(index) => self.plan.inputs[index].element_type,
+            _ => DataType::Float,
+        };
+        Ok(WholeInput { name: name.to_owned(), place, sample, params, element_type })
+    }
+
+    /// What a step of whole tensors reads when nothing but shapes is asked for.
+    fn probe(&self, input: &WholeInput) -> Result<WholeValue<'_>, Error> {
+        match (input.place, self.probes.get(input.name.as_str())) {
+            (Place::Dynamic(_), Some(value)) => Ok(WholeValue::Dynamic(value)),
+            (Place::Dynamic(_), None) => Err(Error::NoSuchTensor(input.name.clone())),
+            _ => {
+                let batch = self.plan.fixed_batch.unwrap_or(1);
+                probe::zeros(input, batch, &self.plan.inputs).map(|zeros| WholeValue::Typed(Cow::Owned(zeros)))
+            }
+        }
+    }
+
+    /// Appends a step whose results go to slots of their own, and brings what steps on buffers read of them into buffers.
+    fn whole_step(&mut self, results: &[&'a str], work: Work) -> Result<(), Error> {
+        let first_slot = self.plan.dynamic_slots;
+        self.plan.dynamic_slots += results.len();
         self.plan.steps.push(Step {
             names: results.iter().map(|&name| name.to_owned()).collect(),
             sample: None,
             elements: 0,
             quantized: None,
             output: Place::Dynamic(first_slot),
-            work: Work::Float(Box::new(region)),
+            work,
         });
         for (offset, &name) in results.iter().enumerate() {
             let input = Place::Dynamic(first_slot + offset);
@@ -352,7 +411,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
     fn import(&mut self, tensor: &'a str, input: Place) -> Result<(), Error> {
         let batch = self.plan.fixed_batch.unwrap_or(1);
         let sample =
-            self.probes.get(tensor).and_then(|probe| sample_shape(probe, batch)).ok_or_else(|| Error::Shape {
+            self.probes.get(tensor).and_then(|probe| probe.sample_shape(batch)).ok_or_else(|| Error::Shape {
                 tensor: tensor.to_owned(),
                 reason: "it is quantized but is no float tensor with the batch in front".to_owned(),
             })?;
@@ -365,15 +424,26 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 tensor: name.to_owned(),
                 reason: "it is a constant, not a result".to_owned(),
             })?;
+            let declared = self.graph.proto.output.iter().find(|output| output.name() == name);
+            let element_type = declared.map(|output| ValueInfo::from(output).element_type);
             self.plan.outputs.push(PlanOutput {
+                element_type,
                 name: name.to_owned(),
                 place: value.place,
                 sample: value.sample,
                 params: value.params,
             });
         }
-        if !self.plan.has_float() {
+        if !self.plan.in_one_piece() {
             self.plan.fixed_batch = None;
+        }
+        let Plan { steps, inputs, .. } = &mut self.plan;
+        for step in steps.iter_mut().filter(|step| !matches!(step.work, Work::Float(_) | Work::Operator(_))) {
+            for place in step.reads() {
+                if let Place::Input(index) = *place {
+                    inputs[index].batched = true;
+                }
+            }
         }
         buffers::share(&mut self.plan, &self.sizes);
         Ok(self.plan)

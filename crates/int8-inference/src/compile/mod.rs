@@ -9,6 +9,7 @@ mod elementwise;
 pub(crate) mod graph;
 mod item;
 mod lower;
+mod probe;
 mod product;
 mod schedule;
 mod shape;
@@ -24,8 +25,6 @@ use crate::plan::Plan;
 use graph::Graph;
 use lower::{Demand, Lowering};
 use schedule::Group;
-#[cfg(feature = "float")]
-pub(crate) use shape::elements;
 
 /// What the compiler would fuse, for whoever decides where to quantize.
 pub struct FusionHints<'a>(Graph<'a>);

@@ -1,19 +1,18 @@
 //! Stands in where the crate is built without a float runtime: nothing can be made of these types.
 
 use alloc::borrow::{Cow, ToOwned};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use super::{RegionInput, RegionValue};
+use onnx_model::Tensor;
 use onnx_model::graph::describe;
 
 use crate::Error;
 use crate::compile::graph::Graph;
+use crate::dynamic::{Dynamic, WholeInput, WholeValue};
 use crate::error::OTHER_RUNTIME;
-use crate::plan::PlanInput;
 
-pub(crate) type Dynamic = Infallible;
+pub(crate) type RuntimeValue = Infallible;
 
 /// The float runtime's threads: none.
 pub(crate) struct FloatPool;
@@ -25,7 +24,7 @@ impl FloatPool {
 }
 
 pub(crate) struct FloatRegion {
-    pub(crate) inputs: Vec<RegionInput>,
+    pub(crate) inputs: Vec<WholeInput>,
     pub(crate) first_slot: usize,
     pub(crate) node_count: usize,
     never: Infallible,
@@ -35,7 +34,7 @@ impl FloatRegion {
     pub(crate) fn compile(
         graph: &Graph<'_>,
         nodes: &[usize],
-        _inputs: Vec<RegionInput>,
+        _inputs: Vec<WholeInput>,
         _outputs: &[&str],
         _first_slot: usize,
     ) -> Result<Self, Error> {
@@ -47,29 +46,15 @@ impl FloatRegion {
         })
     }
 
-    pub(crate) fn probe(
-        &self,
-        _batch: usize,
-        _inputs: &[PlanInput],
-        _earlier: &BTreeMap<&str, Dynamic>,
-    ) -> Result<Vec<Dynamic>, Error> {
-        match self.never {}
-    }
-
-    pub(crate) fn run(&self, _inputs: Vec<RegionValue<'_>>, _pool: &FloatPool) -> Result<Vec<Dynamic>, Error> {
+    pub(crate) fn run(&self, _inputs: Vec<WholeValue<'_>>, _pool: &FloatPool) -> Result<Vec<Dynamic>, Error> {
         match self.never {}
     }
 }
 
-pub(crate) fn sample_shape(tensor: &Dynamic, _batch: usize) -> Option<Vec<usize>> {
-    match *tensor {}
+pub(crate) fn tensor(value: &RuntimeValue) -> Option<Tensor> {
+    match *value {}
 }
 
-#[cfg(feature = "std")]
-pub(crate) fn values(tensor: &Dynamic) -> Option<super::TensorValues> {
-    match *tensor {}
-}
-
-pub(crate) fn float_values(tensor: &Dynamic) -> Option<(Cow<'_, [f32]>, Vec<usize>)> {
-    match *tensor {}
+pub(crate) fn float_values(value: &RuntimeValue) -> Option<(Cow<'_, [f32]>, Vec<usize>)> {
+    match *value {}
 }

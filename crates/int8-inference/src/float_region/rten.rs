@@ -1,34 +1,26 @@
 //! Float execution by rten.
 
 use alloc::borrow::{Cow, ToOwned};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use std::sync::{Arc, OnceLock};
 
-use ndarray::ArrayD;
 use onnx_model::graph::{Names, describe};
 use onnx_model::proto::{GraphProto, ValueInfoProto};
-use onnx_model::{DataType, Dim, Model, ValueInfo};
+use onnx_model::{DataType, Model, TensorData};
 use rten::{ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{Tensor, TensorView};
 
 use super::rewrite::for_rten;
-use super::{RegionInput, RegionValue, TensorValues};
 use crate::Error;
-use crate::compile::elements;
 use crate::compile::graph::Graph;
+use crate::dynamic::{Dynamic, WholeInput, WholeValue};
 use crate::error::OTHER_RUNTIME;
-use crate::plan::{Place, PlanInput};
-
-/// Largest tensor made up to learn the shapes behind a region.
-const MAX_PROBE_ELEMENTS: usize = 1 << 28;
 
 /// A tensor in rten's form.
-pub(crate) type Dynamic = Value;
+pub(crate) type RuntimeValue = Value;
 
 /// The threads rten may use, started when it first runs.
 pub(crate) struct FloatPool {
@@ -48,14 +40,12 @@ impl FloatPool {
 
 /// Nodes of the graph as a model of their own.
 pub(crate) struct FloatRegion {
-    pub(crate) inputs: Vec<RegionInput>,
+    pub(crate) inputs: Vec<WholeInput>,
     /// Its results go to this slot and the following ones.
     pub(crate) first_slot: usize,
     pub(crate) node_count: usize,
     model: rten::Model,
     input_ids: Vec<NodeId>,
-    /// Whether rten wants the input as int32 (ONNX integers of any width).
-    integer: Vec<bool>,
     output_ids: Vec<NodeId>,
 }
 
@@ -63,7 +53,7 @@ impl FloatRegion {
     pub(crate) fn compile(
         graph: &Graph<'_>,
         nodes: &[usize],
-        inputs: Vec<RegionInput>,
+        inputs: Vec<WholeInput>,
         outputs: &[&str],
         first_slot: usize,
     ) -> Result<Self, Error> {
@@ -78,74 +68,59 @@ impl FloatRegion {
         let id = |name: &str| model.node_id(name).map_err(|error| Error::Float(format!("tensor \"{name}\": {error}")));
         let input_ids = inputs.iter().map(|input| id(&input.name)).collect::<Result<_, _>>()?;
         let output_ids = outputs.iter().map(|name| id(name)).collect::<Result<_, _>>()?;
-        let integer = inputs.iter().map(|input| input_element(graph, &input.name).is_some_and(is_integer)).collect();
-        Ok(Self { inputs, first_slot, node_count: nodes.len(), model, input_ids, integer, output_ids })
-    }
-
-    /// Results on zeros for a batch of `batch`, to learn their shapes.
-    pub(crate) fn probe(
-        &self,
-        batch: usize,
-        model_inputs: &[PlanInput],
-        earlier: &BTreeMap<&str, Dynamic>,
-    ) -> Result<Vec<Dynamic>, Error> {
-        let mut zeros = Vec::with_capacity(self.inputs.len());
-        for input in &self.inputs {
-            let shape = match (input.place, &input.sample) {
-                (Place::Dynamic(_), _) => None,
-                (Place::Input(index), None) => Some(probe_shape(&model_inputs[index], batch)?),
-                (_, sample) => Some(core::iter::once(batch).chain(sample.iter().flatten().copied()).collect()),
-            };
-            zeros.push(match shape {
-                None => None,
-                Some(shape) => {
-                    let shape: Vec<usize> = shape;
-                    let count = elements(&input.name, &shape)?;
-                    if count > MAX_PROBE_ELEMENTS {
-                        return Err(Error::Shape {
-                            tensor: input.name.clone(),
-                            reason: format!("its shape {shape:?} is too large for a partly quantized model"),
-                        });
-                    }
-                    Some((vec![0.0f32; count], shape))
-                }
-            });
-        }
-        let values = self
-            .inputs
-            .iter()
-            .zip(&zeros)
-            .map(|(input, zeros)| match (zeros, earlier.get(input.name.as_str())) {
-                (Some((values, shape)), _) => Ok(RegionValue::Float(values, shape.clone())),
-                (None, Some(value)) => Ok(RegionValue::Dynamic(value)),
-                (None, None) => Err(Error::NoSuchTensor(input.name.clone())),
-            })
-            .collect::<Result<_, _>>()?;
-        self.run(values, &FloatPool::new(1))
+        Ok(Self { inputs, first_slot, node_count: nodes.len(), model, input_ids, output_ids })
     }
 
     /// Executes the nodes; the results come in the order of the region's outputs.
-    pub(crate) fn run(&self, inputs: Vec<RegionValue<'_>>, pool: &FloatPool) -> Result<Vec<Dynamic>, Error> {
-        let inputs = inputs
-            .into_iter()
-            .zip(self.input_ids.iter().zip(&self.integer))
-            .map(|(input, (&id, &integer))| {
-                let value: ValueOrView<'_> = match input {
-                    RegionValue::Float(values, shape) if integer => Tensor::from_data(
-                        shape.as_slice(),
-                        values.iter().map(|&value| value as i32).collect::<Vec<_>>(),
-                    )
-                    .into(),
-                    RegionValue::Float(values, shape) => TensorView::from_data(shape.as_slice(), values).into(),
-                    RegionValue::Dynamic(value) => value.into(),
-                };
-                (id, value)
-            })
-            .collect();
+    pub(crate) fn run(&self, inputs: Vec<WholeValue<'_>>, pool: &FloatPool) -> Result<Vec<Dynamic>, Error> {
+        let mut given: Vec<(NodeId, ValueOrView<'_>)> = Vec::with_capacity(inputs.len());
+        for (value, (input, &id)) in inputs.iter().zip(self.inputs.iter().zip(&self.input_ids)) {
+            let value = match value {
+                WholeValue::Float(values, shape) if is_integer(input.element_type) => {
+                    let integers = values.iter().map(|&value| value as i32).collect::<Vec<_>>();
+                    Tensor::from_data(shape.as_slice(), integers).into()
+                }
+                WholeValue::Float(values, shape) => TensorView::from_data(shape.as_slice(), *values).into(),
+                WholeValue::Dynamic(Dynamic::Runtime(value)) => value.into(),
+                WholeValue::Dynamic(Dynamic::Typed(tensor)) => runtime_value(input, tensor)?,
+                WholeValue::Typed(tensor) => runtime_value(input, tensor)?,
+            };
+            given.push((id, value));
+        }
         let mut options = RunOptions::default();
         options.thread_pool = Some(pool.pool());
-        guarded(|| self.model.run(inputs, &self.output_ids, Some(options))).map_err(Error::Float)
+        let results = guarded(|| self.model.run(given, &self.output_ids, Some(options))).map_err(Error::Float)?;
+        Ok(results.into_iter().map(Dynamic::Runtime).collect())
     }
+}
+
+/// A tensor in rten's form, which has four types: narrower integers become 8-bit ones, wider ones int32.
+fn runtime_value<'t>(input: &WholeInput, tensor: &'t onnx_model::Tensor) -> Result<ValueOrView<'t>, Error> {
+    let shape = tensor.shape.as_slice();
+    Ok(match &tensor.data {
+        TensorData::F32(values) => TensorView::from_data(shape, values.as_slice()).into(),
+        TensorData::I32(values) => TensorView::from_data(shape, values.as_slice()).into(),
+        TensorData::U8(values) | TensorData::U4(values) | TensorData::U2(values) => {
+            TensorView::from_data(shape, values.as_slice()).into()
+        }
+        TensorData::I8(values) | TensorData::I4(values) | TensorData::I2(values) => {
+            TensorView::from_data(shape, values.as_slice()).into()
+        }
+        TensorData::F64(_) | TensorData::F16(_) | TensorData::Bf16(_) => {
+            Tensor::from_data(shape, tensor.to_f32()?).into()
+        }
+        TensorData::Bool(values) => {
+            Tensor::from_data(shape, values.iter().map(|&value| i32::from(value)).collect::<Vec<_>>()).into()
+        }
+        _ => {
+            let narrow = |value| {
+                let reason = format!("it holds {value}, beyond the int32 of the float runtime");
+                i32::try_from(value).map_err(|_| Error::Shape { tensor: input.name.clone(), reason })
+            };
+            let values = tensor.to_i64()?.into_iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
+            Tensor::from_data(shape, values).into()
+        }
+    })
 }
 
 /// Calls into rten. Its operators assert what they expect of a graph, and a file may hold any graph.
@@ -156,18 +131,19 @@ fn guarded<T, E: core::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Res
     }
 }
 
-fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[RegionInput], outputs: &[&str]) -> Result<Model, Error> {
+fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[WholeInput], outputs: &[&str]) -> Result<Model, Error> {
     let mut proto = GraphProto { name: Some("region".to_owned()), ..GraphProto::default() };
     let mut constants: Vec<&str> = Vec::new();
     let mut seen = alloc::collections::BTreeSet::new();
     for &index in nodes {
-        constants.extend(graph.reads(index).filter(|name| graph.is_constant(name)).filter(|name| seen.insert(*name)));
+        constants.extend(graph.reads(index).filter(|name| graph.is_known(name)).filter(|name| seen.insert(*name)));
     }
     // A requested constant is no result of the region; the plan refuses it by name.
     for name in constants {
-        match graph.index.initializer(name) {
-            Some(tensor) => proto.initializer.push(tensor.clone()),
-            None => proto.node.extend(graph.producer(name).map(|(_, node)| node.clone())),
+        match (graph.folded(name)?, graph.index.initializer(name)) {
+            (Some(tensor), _) => proto.initializer.push(tensor.to_proto()),
+            (None, Some(tensor)) => proto.initializer.push(tensor.clone()),
+            (None, None) => proto.node.extend(graph.producer(name).map(|(_, node)| node.clone())),
         }
     }
     let mut names = Names::of(graph.proto);
@@ -185,49 +161,23 @@ fn named(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.to_owned()), ..ValueInfoProto::default() }
 }
 
-fn input_element(graph: &Graph<'_>, name: &str) -> Option<DataType> {
-    graph.proto.input.iter().find(|input| input.name() == name).map(|input| ValueInfo::from(input).element_type)
-}
-
 fn is_integer(element: DataType) -> bool {
     !matches!(element, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
 }
 
-fn probe_shape(input: &PlanInput, batch: usize) -> Result<Vec<usize>, Error> {
-    let unknown = || Error::Shape {
-        tensor: input.name.clone(),
-        reason: "its dimensions behind the batch are not fixed in the file; a partly quantized model needs them"
-            .to_owned(),
-    };
-    let (_, rest) = input.shape.as_deref().and_then(|shape| shape.split_first()).ok_or_else(unknown)?;
-    core::iter::once(Ok(batch))
-        .chain(rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Ok(*size) } else { Err(unknown()) }))
-        .collect()
-}
-
-/// Shape of one sample of an f32 tensor whose first dimension is the batch.
-pub(crate) fn sample_shape(tensor: &Dynamic, batch: usize) -> Option<Vec<usize>> {
-    let view = tensor.as_tensor_view::<f32>()?;
-    let shape = view.shape().to_vec();
-    match shape.split_first() {
-        Some((&first, rest)) if first == batch => Some(rest.to_vec()),
-        _ => None,
+/// The tensor in ONNX's form, integers of any wider type as int32; `None` for what is no tensor (sequences).
+pub(crate) fn tensor(value: &RuntimeValue) -> Option<onnx_model::Tensor> {
+    fn plain<T: Clone>(view: TensorView<'_, T>, data: impl Fn(Vec<T>) -> TensorData) -> Option<onnx_model::Tensor> {
+        onnx_model::Tensor::new("", view.shape(), data(view.to_vec())).ok()
     }
-}
-
-/// The tensor in plain form; `None` for types a caller has no use for (sequences).
-pub(crate) fn values(tensor: &Dynamic) -> Option<TensorValues> {
-    fn plain<T: Clone>(view: TensorView<'_, T>) -> Option<ArrayD<T>> {
-        ArrayD::from_shape_vec(view.shape().to_vec(), view.to_vec()).ok()
-    }
-    None.or_else(|| tensor.as_tensor_view::<f32>().and_then(plain).map(TensorValues::F32))
-        .or_else(|| tensor.as_tensor_view::<i32>().and_then(plain).map(TensorValues::I32))
-        .or_else(|| tensor.as_tensor_view::<u8>().and_then(plain).map(TensorValues::U8))
-        .or_else(|| tensor.as_tensor_view::<i8>().and_then(plain).map(TensorValues::I8))
+    None.or_else(|| plain(value.as_tensor_view::<f32>()?, TensorData::F32))
+        .or_else(|| plain(value.as_tensor_view::<i32>()?, TensorData::I32))
+        .or_else(|| plain(value.as_tensor_view::<u8>()?, TensorData::U8))
+        .or_else(|| plain(value.as_tensor_view::<i8>()?, TensorData::I8))
 }
 
 /// An f32 tensor's values in row-major order and its shape; `None` for other types.
-pub(crate) fn float_values(tensor: &Dynamic) -> Option<(Cow<'_, [f32]>, Vec<usize>)> {
+pub(crate) fn float_values(tensor: &RuntimeValue) -> Option<(Cow<'_, [f32]>, Vec<usize>)> {
     let view = tensor.as_tensor_view::<f32>()?;
     let shape = view.shape().to_vec();
     let values = match view.data() {

@@ -82,7 +82,7 @@ impl Session {
     pub fn run(&self, x: &ArrayViewD<'_, f32>) -> Result<ArrayD<f32>, Error> {
         self.check_single()?;
         let given = [(self.plan.inputs[0].name.as_str(), x.view())];
-        if let (false, Some(sample)) = (self.plan.has_float(), &self.plan.outputs[0].sample) {
+        if let (false, Some(sample)) = (self.plan.in_one_piece(), &self.plan.outputs[0].sample) {
             let bound = binding::bind(&self.plan.inputs, &given)?;
             let batch = bound[0].shape()[0];
             let mut y = ArrayD::zeros([&[batch], sample.as_slice()].concat());
@@ -108,7 +108,7 @@ impl Session {
     pub fn run_into(&self, x: &[f32], y: &mut [f32], batch: usize) -> Result<(), Error> {
         self.check_single()?;
         let (input, output) = (&self.plan.inputs[0], &self.plan.outputs[0]);
-        if let (Some(sample), true) = (&input.sample, self.plan.has_float() || output.sample.is_none()) {
+        if let (Some(sample), true) = (&input.sample, self.plan.in_one_piece() || output.sample.is_none()) {
             let wants = sample.iter().fold(batch, |product, &dim| product.saturating_mul(dim));
             let wrong = |what: &str, has: usize, wants: usize| self.wrong_slice(what, batch, has, wants);
             let view = ArrayViewD::from_shape([&[batch], sample.as_slice()].concat(), x);
@@ -133,7 +133,8 @@ impl Session {
         let run_chunk = |index: usize, y: &mut [f32]| -> Result<(), Error> {
             let samples = y.len() / width_out;
             let first = index * self.chunk(batch);
-            let inputs = [InputView { values: &x[first * width_in..(first + samples) * width_in], sample }];
+            let inputs =
+                [InputView { values: &x[first * width_in..(first + samples) * width_in], sample, tensor: None }];
             self.with_workspace(&inputs, samples, |run, workspace| self.run_slice(run, workspace, y))
         };
         let size = self.chunk(batch) * width_out;
@@ -156,8 +157,12 @@ impl Session {
         let given = binding::bind(&self.plan.inputs, inputs)?;
         let batch = given.first().map_or(1, |array| array.shape()[0]);
         let chunk = match self.plan.fixed_batch {
+            // Padding would be seen by the other samples.
+            Some(fixed) if self.plan.couples_samples() && batch % fixed != 0 => {
+                return Err(self.wrong_batch(fixed, batch));
+            }
             Some(fixed) => fixed,
-            None if self.plan.has_float() => batch.max(1),
+            None if self.plan.in_one_piece() => batch.max(1),
             None => self.chunk(batch),
         };
         // A batch of 0 still runs once, for the shapes of its empty results.
@@ -165,7 +170,7 @@ impl Session {
         let run = |&start: &usize| self.run_part(&given, start, chunk.min(batch - start));
         let mut parts: Vec<Vec<TensorValues>> = match &self.hosted.pool {
             // The float runtime has threads of its own.
-            Some(pool) if starts.len() > 1 && !self.plan.has_float() => {
+            Some(pool) if starts.len() > 1 && !self.plan.in_one_piece() => {
                 pool.install(|| starts.par_iter().map(run).collect::<Result<_, _>>())?
             }
             _ => starts.iter().map(run).collect::<Result<_, _>>()?,
@@ -185,8 +190,11 @@ impl Session {
     fn run_part(&self, given: &[binding::Bound<'_>], start: usize, samples: usize) -> Result<Vec<TensorValues>, Error> {
         let padded = self.plan.fixed_batch.unwrap_or(samples);
         let rows: Vec<_> = given.iter().map(|array| binding::rows(array, start, samples, padded)).collect();
-        let views: Vec<InputView<'_>> =
-            rows.iter().zip(given).map(|(values, array)| InputView { values, sample: &array.shape()[1..] }).collect();
+        let views: Vec<InputView<'_>> = rows
+            .iter()
+            .zip(given)
+            .map(|(values, array)| InputView { values, sample: &array.shape()[1..], tensor: None })
+            .collect();
         self.with_workspace(&views, padded, |run, workspace| {
             self.plan.execute(run, workspace)?;
             (0..self.plan.outputs.len())
@@ -210,17 +218,21 @@ impl Session {
     ) -> Result<(), Error> {
         let given = binding::bind(&self.plan.inputs, inputs)?;
         let batch = given.first().map_or(1, |array| array.shape()[0]);
-        if let (Some(fixed), Some(input)) =
-            (self.plan.fixed_batch.filter(|&fixed| fixed != batch), self.plan.inputs.first())
-        {
-            return Err(Error::Input {
-                input: input.name.clone(),
-                reason: format!("the model takes batches of exactly {fixed}, this one has {batch}"),
-            });
+        if let Some(fixed) = self.plan.fixed_batch.filter(|&fixed| fixed != batch) {
+            return Err(self.wrong_batch(fixed, batch));
         }
-        let views: Vec<InputView<'_>> =
-            given.iter().map(|array| InputView { values: binding::flat(array), sample: &array.shape()[1..] }).collect();
+        let views: Vec<InputView<'_>> = given
+            .iter()
+            .map(|array| InputView { values: binding::flat(array), sample: &array.shape()[1..], tensor: None })
+            .collect();
         self.with_workspace(&views, batch, |run, workspace| self.plan.execute_observed(run, workspace, see))
+    }
+
+    pub(super) fn wrong_batch(&self, fixed: usize, batch: usize) -> Error {
+        Error::Input {
+            input: self.plan.inputs.first().map(|input| input.name.clone()).unwrap_or_default(),
+            reason: format!("the model takes batches of exactly {fixed}, this one has {batch}"),
+        }
     }
 
     /// Samples per chunk of a plan without float runtime: an equal share per thread where threads pay, no more than fits the cache.
@@ -232,7 +244,7 @@ impl Session {
     }
 
     /// Gives `work` the buffers of an earlier run that has ended, or new ones if all are in use.
-    fn with_workspace<T>(
+    pub(super) fn with_workspace<T>(
         &self,
         inputs: &[InputView<'_>],
         samples: usize,

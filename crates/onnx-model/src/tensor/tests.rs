@@ -232,6 +232,40 @@ fn constructors_refuse_more_bits_than_the_type_has() {
 }
 
 #[test]
+fn elements_are_made_of_any_number_type() {
+    let integers =
+        [DataType::Int8, DataType::Uint8, DataType::Int16, DataType::Uint16, DataType::Int32, DataType::Uint32]
+            .into_iter()
+            .chain([
+                DataType::Int64,
+                DataType::Uint64,
+                DataType::Int4,
+                DataType::Uint4,
+                DataType::Int2,
+                DataType::Uint2,
+            ]);
+    for data_type in integers {
+        let data = TensorData::from_i64(&[0, 1], data_type).unwrap();
+        assert_eq!((data.data_type(), data.len()), (data_type, 2));
+        assert_eq!(Tensor::new("t", &[2], data).unwrap().to_i64().unwrap(), [0, 1]);
+    }
+    for (value, data_type) in [
+        (8, DataType::Int4),
+        (-1, DataType::Uint4),
+        (-3, DataType::Int2),
+        (4, DataType::Uint2),
+        (128, DataType::Int8),
+        (2, DataType::Bool),
+        (1, DataType::Float),
+    ] {
+        assert_eq!(TensorData::from_i64(&[value], data_type), None);
+    }
+    let halves = TensorData::from_f32(vec![1.0 + 1.0 / 2048.0, 1e9], DataType::Float16).unwrap();
+    assert_eq!(halves, TensorData::F16(vec![f16::ONE, f16::INFINITY]));
+    assert_eq!(TensorData::from_f32(vec![], DataType::Float8e5m2), None);
+}
+
+#[test]
 fn values_convert_where_they_can() {
     assert_eq!(Tensor::u8("t", &[2], vec![3, 255]).unwrap().to_f32().unwrap(), [3.0, 255.0]);
     assert_eq!(Tensor::u8("t", &[2], vec![3, 255]).unwrap().to_i64().unwrap(), [3, 255]);
