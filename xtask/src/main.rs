@@ -16,14 +16,17 @@ use clap::Parser;
 enum Chore {
     /// Judges models and engine by ONNX's checker and ONNX Runtime; needs Python 3.11 or later and a package index.
     Interop,
-    /// Measures other tools and us on the same files in turns, on one thread, and prints the tables of the README; needs what interop needs.
-    Peers { comparison: peers::Comparison },
+    /// Measures other tools and us on the same files in turns and prints the tables of the README; needs what interop needs.
+    Peers {
+        #[command(subcommand)]
+        comparison: peers::Comparison,
+    },
 }
 
 fn main() -> ExitCode {
     let passed = match Chore::parse() {
         Chore::Interop => interop::run(),
-        Chore::Peers { comparison } => peers::run(comparison).map(|()| true),
+        Chore::Peers { comparison } => peers::run(&comparison).map(|()| true),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,23 +2,25 @@
 
 mod calibration;
 mod inference;
+mod side;
 
 use anyhow::Result;
-use clap::ValueEnum;
 
 /// What is compared.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(clap::Subcommand)]
 pub(crate) enum Comparison {
-    /// ONNX Runtime and us running int8 models.
-    Inference,
+    /// ONNX Runtime, OpenVINO, oneDNN and us running int8 models.
+    ///
+    /// QUANTIZE_ISA and ONEDNN_MAX_CPU_ISA hold us and oneDNN to an instruction set; ONNX Runtime and OpenVINO always take the best.
+    Inference(inference::Args),
     /// ONNX Runtime, NNCF and us calibrating float models.
     Calibration,
 }
 
 /// Measures and prints tables in Markdown.
-pub(crate) fn run(comparison: Comparison) -> Result<()> {
+pub(crate) fn run(comparison: &Comparison) -> Result<()> {
     match comparison {
-        Comparison::Inference => inference::run(),
+        Comparison::Inference(args) => inference::run(args),
         Comparison::Calibration => calibration::run(),
     }
 }

@@ -45,9 +45,15 @@ impl Python {
 
     /// Runs a script that writes files.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, script: &str, arguments: impl IntoIterator<Item = A>) -> Result<Vec<u8>> {
+        run(self.command(script).args(arguments))
+    }
+
+    /// A command that runs a script.
+    pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.interpreter);
         // No bytecode beside the sources.
-        run(command.arg("-B").arg(self.scripts.join(script)).args(arguments))
+        command.arg("-B").arg(self.scripts.join(script));
+        command
     }
 
     /// Runs a script that prints JSON.
