@@ -11,9 +11,9 @@ use crate::dynamic::Dynamic;
 use crate::expression::softmax;
 use crate::float_region::{FloatPool, FloatRegion};
 use crate::plan::{Place, Plan, Step, Work};
-use crate::run_dense::{self, Target};
 #[cfg(feature = "std")]
-use crate::run_dense::{run_shared, threads_worth};
+use crate::run_dense::Helpers;
+use crate::run_dense::{self, Target};
 use crate::workspace::{Taken, Workspace};
 use crate::{Error, QuantParams};
 
@@ -31,9 +31,9 @@ pub(crate) struct InputView<'a> {
 pub(crate) struct Run<'a> {
     pub(crate) kernel: &'a dyn Kernel,
     pub(crate) pool: &'a FloatPool,
-    /// The session's threads, where it has more than one.
+    /// Threads that may share a layer.
     #[cfg(feature = "std")]
-    pub(crate) threads: Option<&'a rayon::ThreadPool>,
+    pub(crate) helpers: Option<Helpers<'a>>,
     pub(crate) inputs: &'a [InputView<'a>],
     pub(crate) samples: usize,
 }
@@ -141,11 +141,10 @@ fn dense_step(dense: &Dense, run: &Run<'_>, input: &[u8], rows: usize, out: &mut
         DenseOutput::F32 { .. } => Target::F32(out.floats(rows * n)),
     };
     #[cfg(feature = "std")]
-    if let Some(pool) = run.threads.filter(|_| rows == 1) {
-        let worth = threads_worth(dense.weights.k(), n, pool.current_num_threads());
-        if worth > 1 {
-            return run_shared(dense, run.kernel, input, out, pool, worth);
-        }
+    if let Some((helpers, threads)) = run.helpers.map(|helpers| (helpers, helpers.worth(dense, rows)))
+        && threads > 1
+    {
+        return helpers.run(dense, run.kernel, input, rows, out, threads);
     }
     run_dense::run(dense, run.kernel, input, rows, 0..n, out);
 }

@@ -67,6 +67,8 @@ mod quantization;
 mod results;
 mod run_dense;
 mod session;
+#[cfg(feature = "std")]
+mod threads;
 mod workspace;
 
 #[cfg(feature = "std")]

@@ -1,28 +1,20 @@
-//! Runs a dense layer; a large one on a single row is shared among threads by its output channels.
-//!
-//! A batch of one cannot be cut by samples, and a large layer takes as long as its weights take to be read: two cores read faster than one.
+//! Runs a dense layer, its output channels shared among threads where that is faster.
 
 #[cfg(test)]
 mod tests;
 
 use core::ops::Range;
+#[cfg(feature = "std")]
+use {
+    crate::threads::{Load, share, threads_for},
+    alloc::vec::Vec,
+    core::cell::RefCell,
+    rayon::ThreadPool,
+};
 
 use kernels::{Kernel, Output, Requantize};
-#[cfg(feature = "std")]
-use rayon::ThreadPool;
 
 use crate::compile::dense::{Dense, DenseOutput};
-
-#[cfg(feature = "std")]
-/// Weights per thread below which another thread may cost more than it saves: where it sleeps and the cores are busy, waking it takes as long
-/// as reading some megabytes.
-const WEIGHTS_PER_THREAD: usize = 8_000_000;
-
-#[cfg(feature = "std")]
-/// Threads that a single row of a layer `[k, n]` is worth.
-pub(crate) fn threads_worth(k: usize, n: usize, threads: usize) -> usize {
-    (k.saturating_mul(n) / WEIGHTS_PER_THREAD).clamp(1, threads.max(1))
-}
 
 /// Where a layer writes.
 pub(crate) enum Target<'a> {
@@ -30,46 +22,99 @@ pub(crate) enum Target<'a> {
     F32(&'a mut [f32]),
 }
 
+/// Threads that may share a layer with the one that runs it.
 #[cfg(feature = "std")]
-impl<'a> Target<'a> {
-    fn split(self, at: usize) -> (Self, Self) {
-        match self {
-            Target::U8(out) => {
-                let (left, right) = out.split_at_mut(at);
-                (Target::U8(left), Target::U8(right))
-            }
-            Target::F32(out) => {
-                let (left, right) = out.split_at_mut(at);
-                (Target::F32(left), Target::F32(right))
-            }
+#[derive(Clone, Copy)]
+pub(crate) struct Helpers<'a> {
+    pub(crate) pool: &'a ThreadPool,
+    pub(crate) pieces: &'a RefCell<Pieces>,
+}
+
+/// Where threads put the output channels that they have computed of several rows, before these are laid side by side.
+#[cfg(feature = "std")]
+#[derive(Default)]
+pub(crate) struct Pieces {
+    bytes: Vec<u8>,
+    floats: Vec<f32>,
+}
+
+#[cfg(feature = "std")]
+impl Helpers<'_> {
+    /// Threads that a layer is worth, this one included.
+    pub(crate) fn worth(self, dense: &Dense, rows: usize) -> usize {
+        let load = Load::int8(dense.weights.k(), dense.weights.n(), 1);
+        threads_for(load, rows, self.pool.current_num_threads() + 1)
+    }
+
+    /// Computes `rows` rows on so many threads.
+    pub(crate) fn run(
+        self,
+        dense: &Dense,
+        kernel: &dyn Kernel,
+        input: &[u8],
+        rows: usize,
+        out: Target<'_>,
+        threads: usize,
+    ) {
+        let shared = Shared { pool: self.pool, threads, rows, n: dense.weights.n(), panel: dense.weights.panel() };
+        let mut pieces = self.pieces.borrow_mut();
+        match out {
+            Target::U8(out) => shared.compute(out, &mut pieces.bytes, |columns, piece| {
+                run(dense, kernel, input, rows, columns, Target::U8(piece));
+            }),
+            Target::F32(out) => shared.compute(out, &mut pieces.floats, |columns, piece| {
+                run(dense, kernel, input, rows, columns, Target::F32(piece));
+            }),
         }
     }
 }
 
+/// A layer with `rows` rows of `n` output channels, divided at multiples of `panel`.
 #[cfg(feature = "std")]
-/// Computes one row in `parts` pieces, the first on this thread and the others on the pool's.
-pub(crate) fn run_shared(
-    dense: &Dense,
-    kernel: &dyn Kernel,
-    input: &[u8],
-    out: Target<'_>,
-    pool: &ThreadPool,
-    parts: usize,
-) {
-    let n = dense.weights.n();
-    let part = n.div_ceil(parts).next_multiple_of(dense.weights.panel()).min(n);
-    let (own, mut rest) = out.split(part);
-    pool.in_place_scope(|scope| {
-        let mut start = part;
-        while start < n {
-            let end = (start + part).min(n);
-            let (piece, others) = rest.split(end - start);
-            rest = others;
-            scope.spawn(move |_| run(dense, kernel, input, 1, start..end, piece));
-            start = end;
+struct Shared<'a> {
+    pool: &'a ThreadPool,
+    threads: usize,
+    rows: usize,
+    n: usize,
+    panel: usize,
+}
+
+#[cfg(feature = "std")]
+impl Shared<'_> {
+    /// Pieces per thread: who wakes late takes fewer.
+    const PER_THREAD: usize = 4;
+
+    /// Lets threads fill `[rows, columns]` for some columns at a time and lays these into `out` `[rows, n]`.
+    fn compute<T: Copy + Default + Send>(
+        &self,
+        out: &mut [T],
+        apart: &mut Vec<T>,
+        fill: impl Fn(Range<usize>, &mut [T]) + Sync,
+    ) {
+        let &Self { pool, threads, rows, n, panel } = self;
+        let width = n.div_ceil(threads * Self::PER_THREAD).next_multiple_of(panel);
+        let columns = |index: usize| index * width..n.min((index + 1) * width);
+        let helpers = threads.min(n.div_ceil(width)) - 1;
+        let each = |pieces: &mut [T]| {
+            share(pool, helpers, pieces.chunks_mut(rows * width).enumerate(), |(index, piece)| {
+                fill(columns(index), piece);
+            });
+        };
+        if rows == 1 {
+            return each(out);
         }
-        run(dense, kernel, input, 1, 0..part, own);
-    });
+        if apart.len() < out.len() {
+            apart.resize(out.len(), T::default());
+        }
+        let apart = &mut apart[..out.len()];
+        each(apart);
+        for (index, piece) in apart.chunks(rows * width).enumerate() {
+            let columns = columns(index);
+            for (row, piece) in piece.chunks_exact(columns.len()).enumerate() {
+                out[row * n..][columns.clone()].copy_from_slice(piece);
+            }
+        }
+    }
 }
 
 /// Computes the output channels `columns` of `rows` rows on this thread; `out` has room for exactly these, in the type the layer makes.

@@ -115,7 +115,7 @@ impl Session {
                 kernel: self.kernel,
                 pool: &pool,
                 #[cfg(feature = "std")]
-                threads: None,
+                helpers: None,
                 inputs: &[InputView { values, sample, tensor: None }],
                 samples,
             };

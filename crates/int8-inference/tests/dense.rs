@@ -281,29 +281,63 @@ fn batch_size_threads_and_kernel_change_no_bit() {
 }
 
 #[test]
-fn a_single_sample_shared_among_threads_keeps_every_bit() {
-    // Large enough for two threads, and no multiple of any panel.
-    let (k, n) = (4_001, 4_103);
+fn large_layers_shared_among_threads_keep_every_bit() {
+    // Large enough for two threads, and no multiple of any panel; a second layer that is not.
+    let (k, n, classes, rows) = (4_001, 4_103, 7, 9);
     let mut b = Builder::default();
     let x = b.qdq("x", Params::u8(0.02, 128));
-    let values = (0..k * n).map(|i| (((i * 7919 % 1009) % 255) as u8 as i8).max(-127)).collect();
-    let weights = b.weights(&[k, n], values, &[0.01], 1);
+    let values = |count: usize| (0..count).map(|i| (((i * 7919 % 1009) % 255) as u8 as i8).max(-127)).collect();
+    let weights = b.weights(&[k, n], values(k * n), &[0.01], 1);
+    let wide = b.op("MatMul", &[&x, &weights]);
+    let hidden = b.qdq(&wide, Params::u8(0.5, 100));
+    let weights = b.weights(&[n, classes], values(n * classes), &[0.01], 1);
+    let y = b.op("MatMul", &[&hidden, &weights]);
+    let model = b.model(&[k], &[&wide, &y]);
+    let x: Vec<f32> = (0..rows * k).map(|i| ((i * 7919) % 1000) as f32 / 200.0 - 2.5).collect();
+    let run = |session: &Session, batch: usize| {
+        let mut results = [Vec::new(), Vec::new()];
+        for x in x.chunks(batch * k) {
+            let x = ndarray::ArrayView::from_shape((x.len() / k, k), x).unwrap();
+            for (all, output) in results.iter_mut().zip(session.run_named(&[("x", x.into_dyn())]).unwrap()) {
+                all.extend(flat(&output.values));
+            }
+        }
+        results
+    };
+    let session = |threads: usize| {
+        Session::new(&model, &SessionOptions { threads: Some(threads), ..SessionOptions::default() }).unwrap()
+    };
+    let expected = run(&session(1), rows);
+    assert!(expected.iter().all(|values| values.iter().any(|&y| y != values[0])));
+    for threads in [2, 3] {
+        let session = session(threads);
+        for batch in [1, 2, 3, 7, 8, 9] {
+            assert_eq!(run(&session, batch), expected, "batches of {batch} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn sharing_a_layer_allocates_one_note_for_each_further_thread() {
+    const RUNS: u64 = 100;
+    let (k, n) = (2_048, 4_096);
+    let mut b = Builder::default();
+    let x = b.qdq("x", Params::u8(0.02, 128));
+    let weights = b.weights(&[k, n], vec![3; k * n], &[0.01], 1);
     let y = b.op("MatMul", &[&x, &weights]);
     let model = b.model(&[k], &[&y]);
-    let x: Vec<f32> = (0..2 * k).map(|i| ((i * 7919) % 1000) as f32 / 200.0 - 2.5).collect();
-    let run = |threads: usize, batch: usize| {
+    for (threads, batch) in [(1, 3), (2, 1), (2, 3), (3, 8)] {
         let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
         let session = Session::new(&model, &options).unwrap();
-        let mut y = vec![0.0; 2 * n];
-        for (x, y) in x.chunks(batch * k).zip(y.chunks_mut(batch * n)) {
-            session.run_into(x, y, batch).unwrap();
-        }
-        y
-    };
-    let expected = run(1, 2);
-    assert!(expected.iter().any(|&y| y != expected[0]));
-    assert_eq!(run(2, 1), expected);
-    assert_eq!(run(2, 2), expected);
+        let (x, mut y) = (vec![0.5; batch * k], vec![0.0; batch * n]);
+        session.run_into(&x, &mut y, batch).unwrap();
+        let counts = allocation_counter::measure(|| {
+            (0..RUNS).for_each(|_| session.run_into(&x, &mut y, batch).unwrap());
+        });
+        // The pool's queue grows by a block for every 31 notes.
+        let notes = RUNS * (threads as u64 - 1);
+        assert!(counts.count_total <= notes + notes.div_ceil(31), "{threads} threads: {}", counts.count_total);
+    }
 }
 
 #[test]

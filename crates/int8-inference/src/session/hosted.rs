@@ -2,26 +2,23 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::{ArrayD, ArrayViewD};
 use onnx_model::Model;
-use rayon::prelude::*;
 
 use super::{CHUNK, Session, SessionOptions, not_float};
 use crate::execute::{InputView, Run};
 use crate::float_region::{FloatPool, TensorValues};
 use crate::observe::Observed;
+use crate::run_dense::{Helpers, Pieces};
+use crate::threads::{self, Split};
 use crate::workspace::Workspace;
 use crate::{Error, binding};
-
-/// Below this many integer multiplications a second thread costs more than it brings.
-const MACS_PER_THREAD: u64 = 4_000_000;
-
-/// Integer multiplications that take as long as one in f32.
-const MACS_PER_FLOAT_MAC: u64 = 4;
 
 /// One result of [`Session::run_named`].
 #[derive(Debug, Clone, PartialEq)]
@@ -36,14 +33,27 @@ pub struct NamedTensor {
 /// for each other.
 struct Seat {
     workspace: Workspace,
+    pieces: RefCell<Pieces>,
     float_pool: FloatPool,
 }
 
 /// Threads, and buffers for the runs they are given.
 pub(super) struct Hosted {
     threads: usize,
+    /// One thread less than `threads`: who calls works, too.
     pool: Option<rayon::ThreadPool>,
     seats: Mutex<Vec<Seat>>,
+}
+
+/// A run in pieces.
+#[derive(Clone, Copy)]
+struct Pieced {
+    /// Samples that go through the plan together.
+    piece: usize,
+    /// Threads that take pieces beside the calling one.
+    helpers: usize,
+    /// Whether threads may share the layers of a piece.
+    layers: bool,
 }
 
 impl Hosted {
@@ -55,7 +65,7 @@ impl Hosted {
             1 => None,
             _ => Some(
                 rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
+                    .num_threads(threads - 1)
                     .build()
                     .map_err(|error| Error::Threads { threads, reason: error.to_string() })?,
             ),
@@ -100,7 +110,7 @@ impl Session {
     /// [`Session::run`] on plain slices: `x` holds `batch` samples one after the other, `y` receives as many results.
     ///
     /// Where no part of the model runs in the float runtime, nothing is allocated once the buffers have grown to the batch size, apart from
-    /// the note with which a thread is given its share of a large layer.
+    /// the notes with which further threads are given their share; [`Session::run_with`] allocates nothing at all.
     ///
     /// # Errors
     ///
@@ -123,27 +133,21 @@ impl Session {
         self.run_chunks(x, y, batch)
     }
 
-    /// Runs a plan without float runtime chunk by chunk, on several threads where that pays. Lengths are checked by the callers.
+    /// Runs a plan without float runtime piece by piece, on several threads where that pays. Lengths are checked by the callers.
     fn run_chunks(&self, x: &[f32], y: &mut [f32], batch: usize) -> Result<(), Error> {
         if batch == 0 || y.is_empty() {
             return Ok(());
         }
         let sample = self.plan.inputs[0].sample.as_deref().unwrap_or_default();
         let (width_in, width_out) = (x.len() / batch, y.len() / batch);
-        let run_chunk = |index: usize, y: &mut [f32]| -> Result<(), Error> {
-            let samples = y.len() / width_out;
-            let first = index * self.chunk(batch);
-            let inputs =
-                [InputView { values: &x[first * width_in..(first + samples) * width_in], sample, tensor: None }];
-            self.with_workspace(&inputs, samples, |run, workspace| self.run_slice(run, workspace, y))
-        };
-        let size = self.chunk(batch) * width_out;
-        match &self.hosted.pool {
-            Some(pool) if size < y.len() => {
-                pool.install(|| y.par_chunks_mut(size).enumerate().try_for_each(|(index, y)| run_chunk(index, y)))
-            }
-            _ => y.chunks_mut(size).enumerate().try_for_each(|(index, y)| run_chunk(index, y)),
-        }
+        let split = self.split(batch);
+        let pieces = x.chunks(split.piece * width_in).zip(y.chunks_mut(split.piece * width_out));
+        self.each(split, pieces, |(values, y)| {
+            let inputs = [InputView { values, sample, tensor: None }];
+            self.with_workspace(&inputs, y.len() / width_out, split.layers, |run, workspace| {
+                self.run_slice(run, workspace, y)
+            })
+        })
     }
 
     /// Runs with every input given by name and returns the model's outputs, then the taps.
@@ -156,25 +160,23 @@ impl Session {
     pub fn run_named(&self, inputs: &[(&str, ArrayViewD<'_, f32>)]) -> Result<Vec<NamedTensor>, Error> {
         let given = binding::bind(&self.plan.inputs, inputs)?;
         let batch = given.first().map_or(1, |array| array.shape()[0]);
-        let chunk = match self.plan.fixed_batch {
+        let alone = |piece| Pieced { piece, helpers: 0, layers: true };
+        let split = match self.plan.fixed_batch {
             // Padding would be seen by the other samples.
             Some(fixed) if self.plan.couples_samples() && batch % fixed != 0 => {
                 return Err(self.wrong_batch(fixed, batch));
             }
-            Some(fixed) => fixed,
-            None if self.plan.in_one_piece() => batch.max(1),
-            None => self.chunk(batch),
+            Some(fixed) => alone(fixed),
+            None if self.plan.in_one_piece() => alone(batch.max(1)),
+            None => self.split(batch),
         };
         // A batch of 0 still runs once, for the shapes of its empty results.
-        let starts: Vec<usize> = (0..batch.max(1)).step_by(chunk).collect();
-        let run = |&start: &usize| self.run_part(&given, start, chunk.min(batch - start));
-        let mut parts: Vec<Vec<TensorValues>> = match &self.hosted.pool {
-            // The float runtime has threads of its own.
-            Some(pool) if starts.len() > 1 && !self.plan.in_one_piece() => {
-                pool.install(|| starts.par_iter().map(run).collect::<Result<_, _>>())?
-            }
-            _ => starts.iter().map(run).collect::<Result<_, _>>()?,
-        };
+        let starts = (0..batch.max(1)).step_by(split.piece);
+        let mut parts: Vec<Vec<TensorValues>> = vec![Vec::new(); starts.len()];
+        self.each(split, starts.zip(&mut parts), |(start, part)| {
+            *part = self.run_part(&given, start, split.piece.min(batch - start), split)?;
+            Ok(())
+        })?;
         let mut results = Vec::with_capacity(self.plan.outputs.len());
         for (index, output) in self.plan.outputs.iter().enumerate().rev() {
             let pieces: Vec<TensorValues> = parts.iter_mut().filter_map(Vec::pop).collect();
@@ -187,7 +189,13 @@ impl Session {
     }
 
     /// Runs `samples` samples from `start`, padded with zeros to the model's own batch size where its float part insists on it.
-    fn run_part(&self, given: &[binding::Bound<'_>], start: usize, samples: usize) -> Result<Vec<TensorValues>, Error> {
+    fn run_part(
+        &self,
+        given: &[binding::Bound<'_>],
+        start: usize,
+        samples: usize,
+        split: Pieced,
+    ) -> Result<Vec<TensorValues>, Error> {
         let padded = self.plan.fixed_batch.unwrap_or(samples);
         let rows: Vec<_> = given.iter().map(|array| binding::rows(array, start, samples, padded)).collect();
         let views: Vec<InputView<'_>> = rows
@@ -195,7 +203,7 @@ impl Session {
             .zip(given)
             .map(|(values, array)| InputView { values, sample: &array.shape()[1..], tensor: None })
             .collect();
-        self.with_workspace(&views, padded, |run, workspace| {
+        self.with_workspace(&views, padded, split.layers, |run, workspace| {
             self.plan.execute(run, workspace)?;
             (0..self.plan.outputs.len())
                 .map(|index| Ok(binding::truncate(self.plan.result(index, run, workspace)?, padded, samples)))
@@ -225,7 +233,7 @@ impl Session {
             .iter()
             .map(|array| InputView { values: binding::flat(array), sample: &array.shape()[1..], tensor: None })
             .collect();
-        self.with_workspace(&views, batch, |run, workspace| self.plan.execute_observed(run, workspace, see))
+        self.with_workspace(&views, batch, true, |run, workspace| self.plan.execute_observed(run, workspace, see))
     }
 
     pub(super) fn wrong_batch(&self, fixed: usize, batch: usize) -> Error {
@@ -235,12 +243,38 @@ impl Session {
         }
     }
 
-    /// Samples per chunk of a plan without float runtime: an equal share per thread where threads pay, no more than fits the cache.
-    fn chunk(&self, batch: usize) -> usize {
-        let float_macs = self.plan.float_macs_per_sample.saturating_mul(MACS_PER_FLOAT_MAC);
-        let work = self.plan.macs_per_sample.saturating_add(float_macs).saturating_mul(batch as u64);
-        let threads = usize::try_from(work / MACS_PER_THREAD).unwrap_or(usize::MAX).clamp(1, self.hosted.threads);
-        batch.div_ceil(threads).clamp(1, CHUNK)
+    /// How a plan without float runtime is run: in pieces that fit the cache, samples or layers shared among threads where threads pay.
+    fn split(&self, batch: usize) -> Pieced {
+        match threads::choose(&self.plan, batch, self.hosted.threads) {
+            Split::Samples { threads, piece } => {
+                Pieced { piece: piece.min(CHUNK), helpers: threads - 1, layers: false }
+            }
+            Split::Channels => Pieced { piece: batch.clamp(1, CHUNK), helpers: 0, layers: true },
+        }
+    }
+
+    /// Does `work` on every piece, on as many threads as `split` says; returns the first error met.
+    fn each<I>(
+        &self,
+        split: Pieced,
+        mut pieces: I,
+        work: impl Fn(I::Item) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error>
+    where
+        I: Iterator<Item: Send> + Send,
+    {
+        match &self.hosted.pool {
+            Some(pool) if split.helpers > 0 => {
+                let failed = Mutex::new(None);
+                threads::share(pool, split.helpers, pieces, |piece| {
+                    if let Err(error) = work(piece) {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    }
+                });
+                failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+            }
+            _ => pieces.try_for_each(work),
+        }
     }
 
     /// Gives `work` the buffers of an earlier run that has ended, or new ones if all are in use.
@@ -248,16 +282,19 @@ impl Session {
         &self,
         inputs: &[InputView<'_>],
         samples: usize,
+        share_layers: bool,
         work: impl FnOnce(&Run<'_>, &mut Workspace) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let seats = || self.hosted.seats.lock().unwrap_or_else(PoisonError::into_inner);
         let free = seats().pop();
         let mut seat = free.unwrap_or_else(|| Seat {
             workspace: Workspace::default(),
+            pieces: RefCell::default(),
             float_pool: FloatPool::new(self.hosted.threads),
         });
-        let run =
-            Run { kernel: self.kernel, pool: &seat.float_pool, threads: self.hosted.pool.as_ref(), inputs, samples };
+        let pool = self.hosted.pool.as_ref().filter(|_| share_layers);
+        let helpers = pool.map(|pool| Helpers { pool, pieces: &seat.pieces });
+        let run = Run { kernel: self.kernel, pool: &seat.float_pool, helpers, inputs, samples };
         let result = work(&run, &mut seat.workspace);
         seats().push(seat);
         result

@@ -48,7 +48,7 @@ impl Session {
             return Err(self.wrong_batch(fixed, batch));
         }
         let views: Vec<InputView<'_>> = given.into_iter().map(view).collect();
-        self.with_workspace(&views, batch.unwrap_or(1), |run, workspace| {
+        self.with_workspace(&views, batch.unwrap_or(1), true, |run, workspace| {
             self.plan.execute(run, workspace)?;
             let results = self.plan.outputs.iter().enumerate().map(|(index, output)| {
                 let mut tensor = self.plan.tensor_result(index, run, workspace)?;
