@@ -6,6 +6,7 @@ mod decide;
 pub(crate) mod dense;
 pub(crate) mod dense_float;
 mod elementwise;
+mod forms;
 pub(crate) mod graph;
 mod item;
 mod lower;
@@ -54,6 +55,7 @@ impl<'a> FusionHints<'a> {
 
 /// Compiles `model`; `taps` are tensors to return beside the graph's outputs.
 pub(crate) fn compile(model: &Model, taps: &[String], kernel: &dyn Kernel) -> Result<Plan, Error> {
+    let model = &*forms::qdq_form(model)?;
     let graph = Graph::new(model)?;
     let outputs: Vec<&str> = graph.proto.output.iter().map(|output| output.name()).collect();
     let mut wanted = outputs;
