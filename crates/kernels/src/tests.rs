@@ -7,6 +7,7 @@ mod matmul;
 mod matmul_blocked;
 mod matmul_f32;
 mod oracle;
+mod soak;
 
 #[cfg(target_arch = "x86_64")]
 #[test]

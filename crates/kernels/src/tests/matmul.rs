@@ -7,18 +7,18 @@ use crate::{Isa, Kernel, Output, Requantize, Weights, available, best, with_isa}
 use proptest::prelude::*;
 
 pub(crate) struct Case {
-    rows: usize,
-    k: usize,
-    n: usize,
-    input: Vec<u8>,
-    weights: Vec<i8>,
-    zero_points: Vec<i8>,
-    input_levels: (u8, u8),
-    bias: Vec<i32>,
-    multipliers: Vec<f32>,
-    levels: [u8; 3],
-    min: f32,
-    max: f32,
+    pub(crate) rows: usize,
+    pub(crate) k: usize,
+    pub(crate) n: usize,
+    pub(crate) input: Vec<u8>,
+    pub(crate) weights: Vec<i8>,
+    pub(crate) zero_points: Vec<i8>,
+    pub(crate) input_levels: (u8, u8),
+    pub(crate) bias: Vec<i32>,
+    pub(crate) multipliers: Vec<f32>,
+    pub(crate) levels: [u8; 3],
+    pub(crate) min: f32,
+    pub(crate) max: f32,
 }
 
 impl Case {
@@ -63,7 +63,7 @@ impl Case {
         Self { rows, k, n, input, weights, zero_points, input_levels, bias, multipliers, levels, min, max }
     }
 
-    fn weights(&self) -> Weights<'_> {
+    pub(crate) fn weights(&self) -> Weights<'_> {
         Weights {
             values: &self.weights,
             k: self.k,
