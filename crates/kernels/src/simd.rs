@@ -3,6 +3,7 @@
 mod blocks;
 mod elementwise;
 mod float_tile;
+mod limits;
 mod tile;
 mod vector;
 mod vectorized;
