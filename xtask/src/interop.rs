@@ -2,6 +2,7 @@
 //! figure from Python.
 
 mod judge;
+mod node_tests;
 mod numpy_files;
 mod report;
 mod shipped;
@@ -29,6 +30,7 @@ pub(crate) fn run() -> Result<bool> {
     shipped::check(&mut judge, &workspace)?;
     synthetic::check(&mut judge)?;
     numpy_files::check(&mut judge)?;
+    node_tests::check(&mut judge)?;
 
     println!("\n{}", report.table());
     let path = files.join("report.json");

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::python::run;
@@ -31,7 +31,13 @@ impl Quantize {
         &self.0
     }
 
-    /// Runs a command line.
+    /// Runs a command line to whatever end.
+    pub(crate) fn output<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Output> {
+        let program = self.0.display();
+        Command::new(&self.0).args(arguments).output().with_context(|| format!("cannot start {program}"))
+    }
+
+    /// Runs a command line, which has to succeed.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Vec<u8>> {
         run(Command::new(&self.0).args(arguments))
     }

@@ -94,7 +94,7 @@ impl Operator {
 pub(crate) fn refused_type(node: &NodeProto, what: &str, data_type: DataType) -> Error {
     Error::Unsupported {
         node: describe(node),
-        reason: format!("{what} is of type {data_type}, which it does not compute with"),
+        reason: format!("{what} is of type {data_type}"),
         way_out: OTHER_RUNTIME,
     }
 }

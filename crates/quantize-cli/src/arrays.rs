@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use int8_inference::{NamedTensor, TensorValues};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::WriteNpyExt;
+use onnx_model::Tensor;
 use serde::Serialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -72,7 +73,7 @@ fn write_npy(values: &TensorValues, bytes: &mut Vec<u8>) -> Result<()> {
 pub(crate) struct Description {
     pub(crate) name: String,
     #[serde(rename = "type")]
-    pub(crate) element_type: &'static str,
+    pub(crate) element_type: String,
     pub(crate) shape: Vec<usize>,
 }
 
@@ -84,7 +85,13 @@ impl Description {
             TensorValues::I8(array) => ("i8", array.shape()),
             TensorValues::I32(array) => ("i32", array.shape()),
         };
-        Self { name: tensor.name.clone(), element_type, shape: shape.to_vec() }
+        Self { name: tensor.name.clone(), element_type: element_type.to_owned(), shape: shape.to_vec() }
+    }
+
+    /// Of a tensor in its own type, under ONNX's name for that.
+    pub(crate) fn of_tensor(tensor: &Tensor) -> Self {
+        let element_type = tensor.data.data_type().to_string();
+        Self { name: tensor.name.clone(), element_type, shape: tensor.shape.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dataset::{Dataset, OpenOptions, Part, Position, Problem, Scale, Shard, Stream};
 use onnx_model::Model;
 
@@ -96,6 +96,22 @@ impl DataArgs {
     /// Reads the samples, of `part` where the user names none.
     pub(crate) fn open(&self, part: Part) -> Result<Dataset> {
         self.reading.open(&self.data, part)
+    }
+
+    /// Refuses flags that say how samples are read, where the data are no samples.
+    pub(crate) fn refuse_reading_flags(&self, data_are: &str) -> Result<()> {
+        let reading = &self.reading;
+        let given = [
+            ("--label-column", reading.label_column.is_some()),
+            ("--no-labels", reading.no_labels),
+            ("--scale", reading.scale.is_some()),
+            ("--samples", reading.samples.is_some()),
+            ("--part", reading.part.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => bail!("{flag} says how samples are read, but the data {data_are}"),
+            None => Ok(()),
+        }
     }
 
     /// Reads the samples in the form that `model`, of the file `model_path`, takes.

@@ -15,6 +15,7 @@ mod histogram;
 mod image_args;
 mod interruption;
 mod progress;
+mod test_data;
 mod threads;
 mod timing;
 

@@ -214,18 +214,18 @@ impl Judge<'_> {
         Ok(distances)
     }
 
-    fn add(&mut self, subject: &str, question: &'static str, asked: String, answer: Answer, passed: bool) {
+    pub(super) fn add(&mut self, subject: &str, question: &'static str, asked: String, answer: Answer, passed: bool) {
         let (subject, Answer { measured, note, shortfall, details }) = (subject.to_owned(), answer);
         self.report.add(Check { subject, question, asked, measured, note, shortfall, passed, details });
     }
 }
 
 /// What a check has measured; see [`Check`].
-struct Answer {
-    measured: String,
-    note: String,
-    shortfall: f64,
-    details: Value,
+pub(super) struct Answer {
+    pub(super) measured: String,
+    pub(super) note: String,
+    pub(super) shortfall: f64,
+    pub(super) details: Value,
 }
 
 /// Operators in a row without their domain, repeated ones once.

@@ -2,9 +2,11 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use half::{bf16, f16};
+use prost::Message;
 
 use super::packed::{sign_extend, unpack};
 use super::{Layout, Tensor, TensorData, check_tensor};
@@ -12,6 +14,14 @@ use crate::Error;
 use crate::proto::{DataType, TensorProto};
 
 impl Tensor {
+    /// Reads a message of its own, as the files of ONNX's test data sets hold it.
+    ///
+    /// # Errors
+    /// [`Error::NotOnnx`] if the bytes are no tensor; else as [`from_proto`](Self::from_proto).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::from_proto(&TensorProto::decode(bytes).map_err(|error| Error::NotOnnx(error.to_string()))?)
+    }
+
     /// Reads the elements of a message.
     ///
     /// # Errors

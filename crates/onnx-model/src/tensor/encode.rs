@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use prost::Message;
+
 use super::packed::pack;
 use super::{Tensor, TensorData};
 use crate::proto::TensorProto;
@@ -17,6 +19,13 @@ impl Tensor {
             raw_data: Some(self.data.to_le_bytes()),
             ..TensorProto::default()
         }
+    }
+}
+
+impl Tensor {
+    /// The tensor as a protobuf message of its own, as the files of ONNX's test data sets hold it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_proto().encode_to_vec()
     }
 }
 

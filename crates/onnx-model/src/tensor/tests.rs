@@ -224,6 +224,14 @@ fn small_elements_fill_bytes_from_the_lowest_bits() {
 }
 
 #[test]
+fn a_tensor_is_a_file_of_its_own() {
+    let tensor = Tensor::new("t", &[3], TensorData::I4(vec![-1, 2, -8])).unwrap();
+    assert_eq!(Tensor::from_bytes(&tensor.to_bytes()).unwrap(), tensor);
+    let error = Tensor::from_bytes(&[0xff; 9]).unwrap_err();
+    assert!(matches!(error, Error::NotOnnx(_)), "{error}");
+}
+
+#[test]
 fn constructors_refuse_more_bits_than_the_type_has() {
     for data in [TensorData::I4(vec![8]), TensorData::U4(vec![16]), TensorData::I2(vec![-3]), TensorData::U2(vec![4])] {
         let (data_type, error) = (data.data_type(), Tensor::new("t", &[1], data).unwrap_err().to_string());
@@ -291,6 +299,13 @@ proptest! {
         for (data_type, per_byte) in [(DataType::Int4, 2), (DataType::Uint4, 2), (DataType::Int2, 4), (DataType::Uint2, 4)] {
             let proto = raw(data_type, &[(bytes.len() * per_byte) as i64], &bytes);
             prop_assert_eq!(Tensor::from_proto(&proto).unwrap().to_proto(), proto);
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_a_tensor_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        if let Ok(tensor) = Tensor::from_bytes(&bytes) {
+            prop_assert_eq!(tensor.shape.iter().product::<usize>(), tensor.data.len());
         }
     }
 

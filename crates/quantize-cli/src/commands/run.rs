@@ -15,11 +15,15 @@ use crate::data::DataArgs;
 use crate::files::{check_output, open_session};
 use crate::format::{self, Column};
 use crate::progress;
+use crate::test_data;
 use crate::threads::ThreadsArgs;
 
 /// Runs a float or int8 model on samples and writes its results as NumPy arrays.
 ///
 /// One result goes to a .npy file; several, or taps, to an .npz file with an array for each.
+///
+/// Where the data are a directory of ONNX's test data (input_0.pb, input_1.pb and so on), they are the model's inputs themselves, in its own
+/// types and shapes, and the results are written as output_0.pb and so on to the directory that -o names.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -31,7 +35,7 @@ pub(crate) struct Args {
     model: PathBuf,
     #[command(flatten)]
     data: DataArgs,
-    /// File to write, .npy or .npz.
+    /// File to write, .npy or .npz; for ONNX's test data a directory.
     #[arg(short, long, value_name = "NPY")]
     output: PathBuf,
     /// Further tensor to write, by its name in the graph, integers as integers; may be repeated.
@@ -48,16 +52,27 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 pub(crate) struct RunReport {
     file: PathBuf,
-    samples: usize,
+    /// Unless the model's inputs were given as they are.
+    #[serde(flatten)]
+    samples: Option<Samples>,
     seconds: f64,
-    samples_per_second: f64,
     tensors: Vec<arrays::Description>,
+}
+
+/// What a batch at a time gives.
+#[derive(Serialize)]
+struct Samples {
+    samples: usize,
+    samples_per_second: f64,
 }
 
 pub(crate) fn run(args: &Args) -> Result<RunReport> {
     let options =
         SessionOptions { taps: args.taps.clone(), threads: args.threads.threads, ..SessionOptions::default() };
     let (model, session) = open_session(&args.model, &options)?;
+    if test_data::is_test_data(&args.data.data) {
+        return run_whole(args, &session);
+    }
     let form = arrays::Form::of(&args.output)?;
     let results = model.outputs().len() + args.taps.len();
     if form == arrays::Form::Npy && results > 1 {
@@ -75,11 +90,26 @@ pub(crate) fn run(args: &Args) -> Result<RunReport> {
     onnx_model::write_atomic(&args.output, &form.encode(&tensors)?)?;
     Ok(RunReport {
         file: args.output.clone(),
-        samples: samples.len(),
+        samples: Some(Samples { samples: samples.len(), samples_per_second: samples.len() as f64 / seconds }),
         seconds,
-        samples_per_second: samples.len() as f64 / seconds,
         tensors: tensors.iter().map(arrays::Description::of).collect(),
     })
+}
+
+/// Runs once on the model's inputs as they are.
+fn run_whole(args: &Args, session: &Session) -> Result<RunReport> {
+    args.data.refuse_reading_flags("are the model's inputs as they are")?;
+    let names: Vec<&str> = session.inputs().map(|(name, _)| name).collect();
+    let inputs = test_data::inputs(&args.data.data, &names)?;
+    test_data::check_directory(&args.output, &args.data.data)?;
+    let start = Instant::now();
+    let results = session
+        .run_tensors(&inputs)
+        .with_context(|| format!("cannot run {} on {}", args.model.display(), args.data.data.display()))?;
+    let seconds = start.elapsed().as_secs_f64();
+    test_data::write_outputs(&args.output, &results)?;
+    let tensors = results.iter().map(arrays::Description::of_tensor).collect();
+    Ok(RunReport { file: args.output.clone(), samples: None, seconds, tensors })
 }
 
 /// The results for all samples, each tensor once.
@@ -113,14 +143,15 @@ impl Report for RunReport {
         let rows = self
             .tensors
             .iter()
-            .map(|tensor| [tensor.name.clone(), tensor.element_type.to_owned(), format!("{:?}", tensor.shape)]);
-        format!(
-            "{}\n{} samples in {:.3} s, {} per second\nwrote {}\n",
-            format::table(columns, rows),
-            format::count(self.samples),
-            self.seconds,
-            format::count(self.samples_per_second as usize),
-            self.file.display()
-        )
+            .map(|tensor| [tensor.name.clone(), tensor.element_type.clone(), format!("{:?}", tensor.shape)]);
+        let table = format::table(columns, rows);
+        let (file, seconds) = (self.file.display(), self.seconds);
+        match &self.samples {
+            None => format!("{table}\nran in {seconds:.3} s\nwrote {file}\n"),
+            Some(Samples { samples, samples_per_second }) => {
+                let (samples, rate) = (format::count(*samples), format::count(*samples_per_second as usize));
+                format!("{table}\n{samples} samples in {seconds:.3} s, {rate} per second\nwrote {file}\n")
+            }
+        }
     }
 }

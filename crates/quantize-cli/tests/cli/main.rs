@@ -16,5 +16,6 @@ mod sample_check;
 mod shards;
 mod standard_streams;
 mod support;
+mod test_data;
 mod verify;
 mod workflow;
