@@ -1,6 +1,8 @@
 """Quantizes a float model with ONNX Runtime's own quantize_static.
 
-Usage: quantize_static.py MODEL SAMPLES INT8 {u8|s8} {per-channel|per-tensor} {asymmetric|symmetric}
+Usage: quantize_static.py MODEL SAMPLES INT8 {u8|s8} {per-channel|per-tensor} {asymmetric|symmetric} {u8|s8}
+
+The first type is that of the activations, the second that of the weights; unsigned weights are asymmetric.
 """
 
 import sys
@@ -21,14 +23,17 @@ class Batches(CalibrationDataReader):
         return next(self.batches, None)
 
 
-def main(path, samples_path, int8_path, activations, granularity, symmetry):
+TYPES = {"u8": QuantType.QUInt8, "s8": QuantType.QInt8}
+
+
+def main(path, samples_path, int8_path, activations, granularity, symmetry, weights):
     quantize_static(
         path,
         int8_path,
         Batches(*samples.for_model(samples_path, onnx.load(path))),
         quant_format=QuantFormat.QDQ,
-        activation_type={"u8": QuantType.QUInt8, "s8": QuantType.QInt8}[activations],
-        weight_type=QuantType.QInt8,
+        activation_type=TYPES[activations],
+        weight_type=TYPES[weights],
         per_channel={"per-channel": True, "per-tensor": False}[granularity],
         reduce_range=False,
         extra_options={"ActivationSymmetric": {"symmetric": True, "asymmetric": False}[symmetry]},

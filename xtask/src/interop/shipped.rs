@@ -9,16 +9,18 @@ use super::judge::{Expected, Judge, QGEMM, QLINEAR_MATMUL};
 use crate::workspace::Workspace;
 
 /// How ONNX Runtime's quantize_static is called: a name, whether Gemm becomes MatMul + Add first, and its arguments.
-const VARIANTS: [(&str, bool, [&str; 3]); 8] = [
-    ("u8-per-channel", false, ["u8", "per-channel", "asymmetric"]),
-    ("u8-per-tensor", false, ["u8", "per-tensor", "asymmetric"]),
-    ("s8-per-channel", false, ["s8", "per-channel", "asymmetric"]),
+const VARIANTS: [(&str, bool, [&str; 4]); 10] = [
+    ("u8-per-channel", false, ["u8", "per-channel", "asymmetric", "s8"]),
+    ("u8-per-tensor", false, ["u8", "per-tensor", "asymmetric", "s8"]),
+    ("s8-per-channel", false, ["s8", "per-channel", "asymmetric", "s8"]),
     // What quantize_static does when only told the model.
-    ("s8-per-tensor", false, ["s8", "per-tensor", "asymmetric"]),
-    ("s8-symmetric", false, ["s8", "per-channel", "symmetric"]),
-    ("matmul-u8-per-channel", true, ["u8", "per-channel", "asymmetric"]),
-    ("matmul-s8-per-channel", true, ["s8", "per-channel", "asymmetric"]),
-    ("matmul-s8-symmetric", true, ["s8", "per-channel", "symmetric"]),
+    ("s8-per-tensor", false, ["s8", "per-tensor", "asymmetric", "s8"]),
+    ("s8-symmetric", false, ["s8", "per-channel", "symmetric", "s8"]),
+    ("u8-weights-per-channel", false, ["u8", "per-channel", "asymmetric", "u8"]),
+    ("u8-weights-per-tensor", false, ["u8", "per-tensor", "asymmetric", "u8"]),
+    ("matmul-u8-per-channel", true, ["u8", "per-channel", "asymmetric", "s8"]),
+    ("matmul-s8-per-channel", true, ["s8", "per-channel", "asymmetric", "s8"]),
+    ("matmul-s8-symmetric", true, ["s8", "per-channel", "symmetric", "s8"]),
 ];
 
 /// Ranges that cut values off, besides the default that does not; the models of single operators have the others.
@@ -96,7 +98,7 @@ fn theirs(
     shipped: &Shipped,
     name: &str,
     matmul: bool,
-    arguments: [&str; 3],
+    arguments: [&str; 4],
     layers: usize,
 ) -> Result<()> {
     let mut model = shipped.model.clone();

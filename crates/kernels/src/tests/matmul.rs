@@ -248,8 +248,10 @@ fn empty_shapes_are_defined() {
 
 #[test]
 fn columns_are_those_of_the_whole_product() {
-    for (rows, k, n) in [(1, 37, 300), (5, 64, 129), (3, 9, 64), (2, 5, 7)] {
-        let case = Case::new(rows, k, n, (rows * n) as u64);
+    let shapes = [(1, 37, 300), (5, 64, 129), (3, 9, 64), (2, 5, 7)];
+    for ((rows, k, n), asymmetric) in shapes.into_iter().flat_map(|shape| [(shape, false), (shape, true)]) {
+        let mut case = Case::new(rows, k, n, (rows * n) as u64);
+        case.zero_points = if asymmetric { Random(n as u64).weights(n) } else { Vec::new() };
         for kernel in available() {
             let packed = kernel.pack_weights(&case.weights());
             let mut whole = vec![0; rows * n];
