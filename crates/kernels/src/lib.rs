@@ -49,6 +49,7 @@ mod packed;
 mod packed_blocks;
 mod packed_f32;
 mod pair_sums;
+pub mod peak;
 mod scalar;
 mod select;
 #[cfg(target_arch = "x86_64")]

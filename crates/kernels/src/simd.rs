@@ -9,4 +9,5 @@ mod vector;
 mod vectorized;
 mod x86;
 
+pub(crate) use x86::peak::peak;
 pub(crate) use x86::{avx2, avx512bw, avx512vnni, avxvnni};

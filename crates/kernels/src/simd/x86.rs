@@ -6,6 +6,7 @@ mod avx512;
 mod avx512bw;
 mod avx512vnni;
 mod avxvnni;
+pub(super) mod peak;
 
 use core::arch::x86_64::__cpuid_count;
 use core::sync::atomic::{AtomicU8, Ordering};
