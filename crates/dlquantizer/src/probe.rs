@@ -3,6 +3,8 @@
 //! The integer engine gives the same bits with every kernel, batch size and number of threads, so one hash of its outputs holds for all of
 //! them. [`Recipe::emit`](crate::Recipe::emit) writes it into the model, and whoever runs the model can compute it again.
 //!
+//! Where samples that run together change each other's results (ranges found at run time), all of them run together.
+//!
 //! **The input.** Of input `j` (from 0), let `s` and `z` be the scale and zero point of the QuantizeLinear that reads it, `z` in uint8 form;
 //! 1/32 and 128 where none does. Element `i` in row-major order, batch first, is `x = f32(k) · (s / 8)`, with the integer
 //!
@@ -176,5 +178,8 @@ fn samples_worth(model: &Model) -> Result<Option<usize>, Error> {
     let work = session.macs_per_sample().saturating_add(float_work).max(1);
     let bytes = values.saturating_mul(4).saturating_add(session.buffer_bytes_per_sample()).max(1);
     let by_work = usize::try_from(MAX_WORK / work).unwrap_or(SAMPLES);
-    Ok(Some(by_work.min(MAX_BYTES / bytes).clamp(3, SAMPLES)))
+    let samples = by_work.min(MAX_BYTES / bytes).clamp(3, SAMPLES);
+    // Where samples are seen together, none can be padded.
+    let whole = session.fixed_batch().unwrap_or(1);
+    Ok(Some((samples - samples % whole).max(whole)))
 }

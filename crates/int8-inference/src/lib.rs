@@ -47,6 +47,7 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 mod binding;
+#[cfg(feature = "std")]
 mod boundary;
 mod certificate;
 mod compile;
@@ -73,6 +74,7 @@ mod workspace;
 
 #[cfg(feature = "std")]
 pub use binding::show_shape;
+#[cfg(feature = "std")]
 pub use boundary::Boundary;
 pub use certificate::Certificate;
 pub use compile::FusionHints;

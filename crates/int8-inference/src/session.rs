@@ -191,6 +191,7 @@ impl Session {
         self.plan.float_macs_per_sample
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -252,3 +252,20 @@ fn records_of_another_model_are_refused_by_what_is_wrong() {
     let probe = Probe::recorded(&with("cut", json!([]))).unwrap().unwrap().probe;
     assert!(refused(probe.session(&SessionOptions::default()).map(drop)).contains("float runtime"));
 }
+
+#[test]
+fn samples_whose_range_is_found_together_are_run_together() {
+    let mut net = Net::new(&[6]);
+    net.node(node("DynamicQuantizeLinear", "dynamic", &["x"], &["q", "scale", "zero"]));
+    net.op("DequantizeLinear", &["q", "scale", "zero"], "y");
+    let probe = Probe::new(&net.model(&["y"])).unwrap().unwrap();
+    assert_eq!((probe.replaced().count(), probe.outputs()), (0, &["y".to_owned()][..]));
+    let hash = |threads, batch| {
+        let session = probe.session(&SessionOptions { threads: Some(threads), ..SessionOptions::default() }).unwrap();
+        assert!(session.couples_samples());
+        probe.hash(&session, batch).unwrap()
+    };
+    assert_eq!(hash(1, probe.samples()), hash(3, probe.samples()));
+    // Its two extreme samples apart change the range of the others.
+    assert_ne!(hash(1, probe.samples()), hash(1, 1));
+}
