@@ -15,6 +15,7 @@ use crate::expression::Expression;
 use crate::float_region::FloatRegion;
 use crate::operator_step::{OperatorInput, OperatorStep};
 use crate::quantization::QuantParams;
+use crate::session::StepInfo;
 
 /// A compiled model.
 pub(crate) struct Plan {
@@ -155,6 +156,24 @@ impl Plan {
 }
 
 impl Step {
+    /// What is told of it.
+    pub(crate) fn info(&self) -> StepInfo {
+        let (rows, k, n, weight_bytes) = match &self.work {
+            Work::Dense { rows, dense, .. } => (*rows, dense.weights.k(), dense.weights.n(), dense.weights.bytes()),
+            Work::DenseFloat { rows, dense, .. } => {
+                (*rows, dense.weights.k(), dense.weights.n(), dense.weights.bytes())
+            }
+            _ => (0, 0, 0, 0),
+        };
+        StepInfo {
+            tensor: self.names.join(", "),
+            work: self.describe(),
+            macs: (rows as u64).saturating_mul(k as u64).saturating_mul(n as u64),
+            int8: matches!(self.work, Work::Dense { .. }),
+            weight_bytes,
+        }
+    }
+
     /// What it does, for people.
     pub(crate) fn describe(&self) -> String {
         let elements = self.elements;

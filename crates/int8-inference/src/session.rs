@@ -11,12 +11,14 @@ use onnx_model::{Dim, Model};
 use crate::compile::compile;
 use crate::execute::{InputView, Run};
 use crate::float_region::FloatPool;
-use crate::plan::{Plan, Work};
+use crate::plan::{Plan, Step, Work};
 use crate::workspace::Workspace;
 use crate::{Certificate, Error};
 
 #[cfg(feature = "std")]
 mod hosted;
+#[cfg(feature = "std")]
+mod profile;
 #[cfg(feature = "std")]
 mod tensors;
 
@@ -55,8 +57,14 @@ pub struct Session {
 pub struct StepInfo {
     /// The tensor the step makes.
     pub tensor: String,
-    /// What it does, as `dense u8 x s8 784x512 -> u8`.
+    /// What it does, as `dense 784 -> 512, u8 x s8 -> u8`.
     pub work: String,
+    /// Multiplications per sample of a dense layer, in int8 or in float; 0 for other steps.
+    pub macs: u64,
+    /// Whether it is a dense layer in int8.
+    pub int8: bool,
+    /// Bytes of weights as the kernels read them.
+    pub weight_bytes: usize,
 }
 
 impl Session {
@@ -208,7 +216,7 @@ impl Session {
 
     /// The steps of the plan in the order they run.
     pub fn steps(&self) -> Vec<StepInfo> {
-        self.plan.steps.iter().map(|step| StepInfo { tensor: step.names.join(", "), work: step.describe() }).collect()
+        self.plan.steps.iter().map(Step::info).collect()
     }
 
     /// What was proven of each integer dense layer, in the order they run.

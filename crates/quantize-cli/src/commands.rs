@@ -48,7 +48,7 @@ impl Command {
             Self::Validate(args) => console.finish(&validate::run(args)?),
             Self::Verify(args) => console.finish(&verify::run(args)?),
             Self::Run(args) => console.finish(&run::run(args)?),
-            Self::Bench(args) => console.finish(&bench::run(args)?),
+            Self::Bench(args) => bench::run(args, console),
             Self::Inspect(args) => console.finish(&inspect::run(args)?),
             Self::Doctor(args) => console.finish(&doctor::run(args)?),
             Self::Demo(args) => console.finish(&demo::run(args, console)?),

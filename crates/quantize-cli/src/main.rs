@@ -14,6 +14,7 @@ mod format;
 mod histogram;
 mod image_args;
 mod interruption;
+mod machine;
 mod progress;
 mod test_data;
 mod threads;

@@ -56,6 +56,14 @@ impl FloatWeights {
         }
     }
 
+    /// Memory they take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::F32(weights) => weights.bytes(),
+            Self::Blocked(weights) => weights.bytes(),
+        }
+    }
+
     /// What the layer multiplies, for people.
     pub(crate) fn describe(&self) -> String {
         match self {

@@ -1,28 +1,25 @@
 //! `quantize bench`: how fast a model runs.
 
+mod layers;
+mod random;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::builder::RangedU64ValueParser;
-use dataset::Part;
+use dataset::{Input, Part};
 use int8_inference::{Session, SessionOptions};
-use ndarray::ArrayD;
-use onnx_model::graph::GraphIndex;
-use onnx_model::{Dim, Model};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use onnx_model::Model;
 use serde::Serialize;
 
-use crate::console::Report;
+use crate::console::{Console, Report};
 use crate::data::ReadingArgs;
 use crate::files::{InFile, open_session};
 use crate::format::{self, Column};
+use crate::machine::{self, Speeds};
 use crate::threads::ThreadsArgs;
 use crate::timing::{Timing, time};
-
-/// Different random samples a model is timed on.
-const RANDOM_SAMPLES: usize = 64;
 
 /// Times a float or int8 model, alone or turn by turn with another one.
 ///
@@ -31,7 +28,8 @@ const RANDOM_SAMPLES: usize = 64;
 #[command(after_help = "\
 Example:
   quantize bench digits.int8.onnx --batch 1,32,256 --threads 1
-  quantize bench digits.int8.onnx --against digits.onnx --batch 256 --threads 1")]
+  quantize bench digits.int8.onnx --against digits.onnx --batch 256 --threads 1
+  quantize bench digits.int8.onnx --per-layer --batch 1,256")]
 pub(crate) struct Args {
     /// Float or int8 model.
     #[arg(value_name = "ONNX")]
@@ -42,6 +40,9 @@ pub(crate) struct Args {
     /// Batch sizes.
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,32,256", value_parser = RangedU64ValueParser::<usize>::new().range(1..=65536))]
     batch: Vec<usize>,
+    /// Times each step of the plan, on one thread, and compares the layers with what this machine can do at best.
+    #[arg(long, conflicts_with = "against")]
+    per_layer: bool,
     #[command(flatten)]
     threads: ThreadsArgs,
     /// Time for each model and batch size.
@@ -71,6 +72,9 @@ pub(crate) struct Row {
     min_us: f64,
     /// Additions and multiplications of the dense layers, in 10^9 per second.
     gops: f64,
+    /// The time that they take at the peak of the machine's cores, measured in the same run, in per cent of the median; absent for scalar
+    /// code.
+    percent_of_peak: Option<f64>,
     samples_per_second: f64,
     /// How much more samples per second than the model it is timed against.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,35 +88,40 @@ pub(crate) struct Subject<'a> {
     pub(crate) session: &'a Session,
 }
 
-pub(crate) fn run(args: &Args) -> Result<BenchReport> {
-    let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
+pub(crate) fn run(args: &Args, console: &Console) -> Result<bool> {
+    if args.per_layer && args.threads.threads.is_some_and(|threads| threads > 1) {
+        bail!("--per-layer times the steps on one thread; leave --threads out");
+    }
+    let threads = if args.per_layer { Some(1) } else { args.threads.threads };
+    let options = SessionOptions { threads, ..SessionOptions::default() };
     let paths: Vec<&Path> = std::iter::once(&args.model).chain(&args.against).map(PathBuf::as_path).collect();
     let opened: Vec<(Model, Session)> = paths.iter().map(|path| open_session(path, &options)).collect::<Result<_>>()?;
     let subjects: Vec<Subject> =
         paths.iter().zip(&opened).map(|(path, (model, session))| Subject { path, model, session }).collect();
     let samples = match &args.data {
-        Some(path) => {
-            let data = args.reading.open_for(path, &opened[0].0, &args.model, Part::Test)?;
-            let input = data.inputs().first().context("the data has no samples")?;
-            input.samples.clone()
-        }
-        None => random_samples(&subjects).in_file(&args.model)?,
+        Some(path) => args.reading.open_for(path, &opened[0].0, &args.model, Part::Test)?.inputs().to_vec(),
+        None => random::random_samples(&subjects).in_file(&args.model)?,
     };
-    bench(&subjects, &samples, &args.batch, args.seconds)
+    if args.per_layer {
+        return console.finish(&layers::per_layer(&subjects[0], &samples, &args.batch, args.seconds)?);
+    }
+    console.finish(&bench(&subjects, &samples, &args.batch, args.seconds)?)
 }
 
 /// Times the first model, and the second turn by turn with it, on each batch size.
 pub(crate) fn bench(
     subjects: &[Subject],
-    samples: &ArrayD<f32>,
+    samples: &[Input],
     batches: &[usize],
     budget: Duration,
 ) -> Result<BenchReport> {
     let mut operations = Vec::new();
+    let mut ideal_us = Vec::new();
     for subject in subjects {
         let layers = super::inspect::layers(subject.model).in_file(subject.path)?;
         let weights: usize = layers.iter().map(super::inspect::LayerReport::multiplications).sum();
         operations.push(2.0 * subject.session.macs_per_sample().max(weights as u64) as f64);
+        ideal_us.push(machine::speeds(subject.session.isa()).map(|peak| ideal(subject.session, weights as u64, peak)));
     }
     let sessions: Vec<&Session> = subjects.iter().map(|subject| subject.session).collect();
     let mut rows = Vec::new();
@@ -130,6 +139,7 @@ pub(crate) fn bench(
                 median_us: *median_us,
                 min_us: *min_us,
                 gops: operations[index] * batch as f64 / (median_us * 1e3),
+                percent_of_peak: ideal_us[index].map(|ideal| 100.0 * ideal * batch as f64 / median_us),
                 samples_per_second: batch as f64 * 1e6 / median_us,
                 speedup: timings.get(1).filter(|_| index == 0).map(|other| other.median_us / median_us),
             });
@@ -138,54 +148,30 @@ pub(crate) fn bench(
     Ok(BenchReport(rows))
 }
 
-/// Samples of the shape the first model takes, the same in every run, uniform over what a model quantizes its input to, or else over
-/// 0 to 1.
-fn random_samples(subjects: &[Subject]) -> Result<ArrayD<f32>> {
-    let Some(subject) = subjects.first() else { bail!("there is no model to time") };
-    let mut inputs = subject.session.inputs();
-    let (Some((name, declared)), None) = (inputs.next(), inputs.next()) else {
-        bail!("only models of one input can be timed");
-    };
-    let mut shape = vec![RANDOM_SAMPLES];
-    for dim in
-        declared.with_context(|| format!("input \"{name}\" has no shape in the file; pass --data"))?.iter().skip(1)
-    {
-        let Dim::Fixed(size) = dim else {
-            bail!("the shape of input \"{name}\" is not fixed in the file, so the model cannot be timed");
-        };
-        shape.push(*size);
-    }
-    let (mut low, mut high) = (0.0, 1.0);
-    for subject in subjects {
-        if let Some(range) = quantized_range(subject.model)? {
-            (low, high) = range;
-            break;
-        }
-    }
-    let mut random = ChaCha8Rng::seed_from_u64(0);
-    let count = shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)).filter(|&count| count < 1 << 28);
-    let count = count.with_context(|| format!("input \"{name}\" of shape {shape:?} is too large to time"))?;
-    let values = (0..count).map(|_| low + (high - low) * random.random::<f32>()).collect();
-    Ok(ArrayD::from_shape_vec(shape, values)?)
+/// Microseconds that the multiplications of a sample take at the peak of as many cores as the session has threads: those of int8 layers in
+/// int8, all others in f32.
+fn ideal(session: &Session, weights: u64, peak: Speeds) -> f64 {
+    let steps = session.steps();
+    let at_peak = |(macs, peak): (u64, Option<f64>)| peak.map_or(0.0, |peak| 2.0 * macs as f64 / (peak * 1e3));
+    let own: f64 = steps.iter().map(|step| step.macs).zip(step_peaks(session, Some(peak))).map(at_peak).sum();
+    // What the float runtime multiplies, where each weight is used once.
+    let rest = weights.saturating_sub(steps.iter().map(|step| step.macs).sum());
+    (own + at_peak((rest, Some(peak.float_gflops)))) / session.threads() as f64
 }
 
-/// The real interval that the model's input is quantized to.
-fn quantized_range(model: &Model) -> Result<Option<(f32, f32)>> {
-    let index = GraphIndex::new(model.graph())?;
-    let Some(input) = model.inputs().into_iter().next() else { return Ok(None) };
-    for &reader in index.consumers(&input.name) {
-        let node = &model.graph().node[reader];
-        let [_, scale, zero_point, ..] = node.input.as_slice() else { continue };
-        if node.op_type() == "QuantizeLinear"
-            && let (Some(scale), Some(zero_point)) = (index.constant(scale)?, index.constant(zero_point)?)
-            && let (Ok(scale), Ok(zero)) = (scale.scalar_f32(), zero_point.scalar_f32())
-        {
-            let lowest = if zero_point.data.data_type() == onnx_model::DataType::Int8 { -128.0 } else { 0.0 };
-            let (low, high) = ((lowest - zero) * scale, (lowest + 255.0 - zero) * scale);
-            return Ok(Some((low, high)).filter(|_| low.is_finite() && high.is_finite()));
-        }
-    }
-    Ok(None)
+/// What a core can do at best of each step of the plan; `None` for a step that is no dense layer.
+fn step_peaks(session: &Session, peak: Option<Speeds>) -> Vec<Option<f64>> {
+    let mut certificates = session.certificates().into_iter();
+    let of_step = |step: int8_inference::StepInfo| {
+        let proven = step.int8 && certificates.next().is_some_and(|proof| proof.pair_sums_proven == proof.channels);
+        let peak = peak.filter(|_| step.macs > 0)?;
+        Some(match (step.int8, proven) {
+            (true, true) => peak.int8_proven_gops,
+            (true, false) => peak.int8_gops,
+            (false, _) => peak.float_gflops,
+        })
+    };
+    session.steps().into_iter().map(of_step).collect()
 }
 
 /// A number of seconds, above 0 and at most an hour.
@@ -206,6 +192,7 @@ impl Report for BenchReport {
             Column::Number("Median [us]"),
             Column::Number("Min [us]"),
             Column::Number("GOPS"),
+            Column::Number("of Peak"),
             Column::Number("Samples/s"),
             Column::Number("Speedup"),
         ];
@@ -218,6 +205,7 @@ impl Report for BenchReport {
                 format!("{:.2}", row.median_us),
                 format!("{:.2}", row.min_us),
                 format!("{:.1}", row.gops),
+                row.percent_of_peak.map_or_else(String::new, |percent| format!("{percent:.1} %")),
                 format::count(row.samples_per_second as usize),
                 row.speedup.map_or_else(String::new, |speedup| format!("{speedup:.2}")),
             ]

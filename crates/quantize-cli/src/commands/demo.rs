@@ -103,8 +103,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
         Subject { path: &files.int8, model: &int8_model, session: &int8 },
         Subject { path: &files.float, model: model.network(), session: &float },
     ];
-    let samples = &held_out.inputs().first().context("the digits have no samples")?.samples;
-    let bench = bench(&subjects, samples, &BATCHES, TIME_PER_MODEL)?;
+    let bench = bench(&subjects, held_out.inputs(), &BATCHES, TIME_PER_MODEL)?;
     console.show(&bench.text())?;
     console.show("\n")?;
     Ok(DemoReport { train, calibrate, emit, validate, verify, bench, files })

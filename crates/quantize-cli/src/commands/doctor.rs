@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use crate::console::Report;
 use crate::format::{self, Column};
+use crate::machine::{self, Level, Speeds};
 
 /// Rows, inputs and channels of the self-check; none is a multiple of a vector.
 const SELF_CHECK: [usize; 3] = [7, 131, 37];
 
-/// Shows version, processor features and the kernel picked, and checks that all kernels give the same bits.
+/// Shows version, processor features and the kernel picked, checks that all kernels give the same bits, and measures what a core can do at best.
 ///
-/// Exit code 1 means that they do not.
+/// At best means registers alone for arithmetic, a multiplication and an addition counting as two, and loads alone for memory. Exit code 1 means that they do not.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -30,6 +31,8 @@ pub(crate) struct DoctorReport {
     threads: usize,
     cpu_features: Vec<&'static str>,
     kernels: Vec<KernelReport>,
+    /// Reading, with the vectors of the fastest kernel.
+    memory: Vec<Level>,
     isa: String,
     reason: String,
 }
@@ -41,6 +44,8 @@ struct KernelReport {
     available: bool,
     /// Whether it gives the bits of the scalar kernel.
     identical: Option<bool>,
+    /// What a core can do at best; absent for scalar code.
+    peak: Option<Speeds>,
 }
 
 pub(crate) fn run(_: &Args) -> Result<DoctorReport> {
@@ -53,6 +58,7 @@ pub(crate) fn run(_: &Args) -> Result<DoctorReport> {
             isa: isa.name(),
             available: kernel.is_some(),
             identical: kernel.map(|kernel| Some(product(kernel)) == definition),
+            peak: machine::speeds(isa),
         }
     });
     Ok(DoctorReport {
@@ -61,6 +67,7 @@ pub(crate) fn run(_: &Args) -> Result<DoctorReport> {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         cpu_features: cpu_features(),
         kernels: kernels.collect(),
+        memory: machine::levels(kernels::best().isa()),
         isa: picked.isa().to_string(),
         reason: if forced { format!("forced by {ISA_VARIABLE}") } else { "fastest on this machine".to_owned() },
     })
@@ -112,8 +119,33 @@ impl Report for DoctorReport {
                 Some(false) => "OTHER BITS than scalar: do not use",
             };
             let picked = if kernel.isa == self.isa { self.reason.clone() } else { String::new() };
-            [kernel.isa.to_owned(), check.to_owned(), picked]
+            let speed = |of: fn(&Speeds) -> f64| {
+                kernel.peak.as_ref().map_or_else(String::new, |peak| format!("{:.0}", of(peak)))
+            };
+            [
+                kernel.isa.to_owned(),
+                check.to_owned(),
+                speed(|peak| peak.int8_gops),
+                speed(|peak| peak.int8_proven_gops),
+                speed(|peak| peak.float_gflops),
+                picked,
+            ]
         });
+        let columns = [
+            Column::Text("Kernel"),
+            Column::Text("Self-Check"),
+            Column::Number("int8 [GOPS]"),
+            Column::Number("int8 proven"),
+            Column::Number("f32 [GFLOPS]"),
+            Column::Text("Picked"),
+        ];
+        let levels = self
+            .memory
+            .iter()
+            .map(|level| [level.name.clone(), format::bytes(level.bytes), format!("{:.1}", level.read_gb_per_s)]);
+        let level_columns = [Column::Text("One core reads"), Column::Number("Size"), Column::Number("[GB/s]")];
+        let memory =
+            if self.memory.is_empty() { String::new() } else { format!("\n{}", format::table(level_columns, levels)) };
         format!(
             "{}\n{}",
             format::pairs([
@@ -122,8 +154,8 @@ impl Report for DoctorReport {
                 ("threads", self.threads.to_string()),
                 ("processor", features),
             ]),
-            format::table([Column::Text("Kernel"), Column::Text("Self-Check"), Column::Text("Picked")], rows)
-        )
+            format::table(columns, rows)
+        ) + &memory
     }
 
     fn passed(&self) -> bool {

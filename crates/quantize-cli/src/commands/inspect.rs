@@ -203,7 +203,7 @@ impl LayerReport {
 
 impl PlanReport {
     fn of(session: &Session) -> Self {
-        let steps = session.steps().into_iter().map(|StepInfo { tensor, work }| StepReport { tensor, work });
+        let steps = session.steps().into_iter().map(|StepInfo { tensor, work, .. }| StepReport { tensor, work });
         Self {
             isa: session.isa().to_string(),
             buffer_bytes_per_sample: session.buffer_bytes_per_sample(),

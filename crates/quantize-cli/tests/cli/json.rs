@@ -1,8 +1,11 @@
 //! The fields of `--json` that other programs rely on.
 
+use onnx_model::graph::node;
+use onnx_model::proto::GraphProto;
+use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
 use serde_json::Value;
 
-use crate::support::{args, digits, files, json, root};
+use crate::support::{args, digits, file, files, json, quantize, refuse, root};
 
 /// Asserts that `value` is an object whose fields include these, of these types.
 #[track_caller]
@@ -111,7 +114,13 @@ fn assert_timings(report: &Value, rows: usize) {
         );
         let [median, min] = ["median_us", "min_us"].map(|field| row[field].as_f64().unwrap());
         assert!(0.0 < min && min <= median, "{row}");
+        assert_eq!(row["percent_of_peak"].as_f64().is_some_and(|percent| percent > 0.0), has_peak(), "{row}");
     }
+}
+
+/// Whether this machine has a kernel whose limit is known.
+fn has_peak() -> bool {
+    kernels::available().any(|kernel| kernel.isa() != kernels::Isa::Scalar)
 }
 
 #[test]
@@ -214,6 +223,68 @@ fn bench() {
 }
 
 #[test]
+fn bench_of_several_inputs_and_outputs() {
+    let input = |name: &str, element_type, width| {
+        let shape = Some(vec![Dim::Symbolic("n".to_owned()), Dim::Fixed(width)]);
+        (&ValueInfo { name: name.to_owned(), element_type, shape }).into()
+    };
+    let output = |name: &str| (&ValueInfo { name: name.to_owned(), element_type: DataType::Float, shape: None }).into();
+    let graph = GraphProto {
+        input: vec![input("x", DataType::Float, 4), input("ids", DataType::Int64, 3)],
+        output: vec![output("y"), output("z")],
+        initializer: vec![Tensor::f32("embedding", &[2, 5], (0..10_u8).map(f32::from).collect()).unwrap().to_proto()],
+        node: vec![node("Relu", "relu", &["x"], &["y"]), node("Gather", "gather", &["embedding", "ids"], &["z"])],
+        ..GraphProto::default()
+    };
+    let (_directory, path) = file("two.onnx", &Model::new(graph, 21).to_bytes());
+    for more in [&[][..], &["--per-layer"]] {
+        let bench = args!["--json", "bench", path, "--batch", "1,5", "--seconds", "0.01", "--threads", "1"];
+        let output = quantize().args(bench).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn bench_per_layer() {
+    let int8 = &files().int8;
+    let report = json(args!["bench", int8, "--per-layer", "--batch", "1,200", "--seconds", "0.01"]);
+    let kind = if has_peak() { "object" } else { "null" };
+    assert_fields(&report, &[("isa", "string"), ("peak", kind), ("weights_in", kind), ("weight_bytes", "count")]);
+    let peak = report["peak"]["int8_gops"].as_f64();
+    let batches = report["batches"].as_array().unwrap();
+    assert_eq!(batches.len(), 2);
+    let plan = json(args!["inspect", int8])["plan"]["steps"].as_array().unwrap().clone();
+    for report in batches {
+        let batch = report["batch"].as_u64().unwrap();
+        assert_fields(report, &[("median_us", "number"), ("min_us", "number")]);
+        let steps = report["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), plan.len());
+        let mut shares = 0.0;
+        for (step, planned) in steps.iter().zip(&plan) {
+            assert_eq!((&step["tensor"], &step["work"]), (&planned["tensor"], &planned["work"]));
+            let number = |name: &str| step[name].as_f64();
+            let (median, min) = (number("median_us").unwrap(), number("min_us").unwrap());
+            assert!(0.0 <= min && min <= median, "{step}");
+            shares += number("share").unwrap();
+            let dense = step["work"].as_str().unwrap().starts_with("dense");
+            assert_eq!(number("gops").is_some(), dense, "{step}");
+            assert_eq!(number("percent_of_peak").is_some(), dense && has_peak(), "{step}");
+            assert_eq!(number("gb_per_s").is_some(), dense && batch == 1, "{step}");
+            assert_eq!(number("percent_of_read").is_some(), dense && batch == 1 && has_peak(), "{step}");
+            if step["tensor"] == "fc2.relu.output_quantized" {
+                let gops = 2.0 * 256.0 * 128.0 * batch as f64 / (median * 1e3);
+                assert!((number("gops").unwrap() / gops - 1.0).abs() < 1e-6, "{step}");
+                if let (Some(percent), Some(peak)) = (number("percent_of_peak"), peak) {
+                    assert!((percent / (100.0 * gops / peak) - 1.0).abs() < 1e-6, "{step}");
+                }
+            }
+        }
+        assert!((shares - 100.0).abs() < 1e-6, "{shares}");
+    }
+    refuse(args!["bench", int8, "--per-layer", "--threads", "2"], &["--per-layer", "one thread"]);
+}
+
+#[test]
 fn inspect() {
     let files = files();
     for (file, precision) in [(&files.float, "float"), (&files.int8, "int8")] {
@@ -262,6 +333,23 @@ fn doctor() {
     let picked = report["kernels"].as_array().unwrap().iter().find(|kernel| kernel["isa"] == report["isa"]).unwrap();
     assert_eq!((&picked["available"], &picked["identical"]), (&Value::Bool(true), &Value::Bool(true)));
     assert!(report["reason"].as_str().unwrap().contains("fastest"));
+    for kernel in report["kernels"].as_array().unwrap() {
+        if kernel["available"] == true && kernel["isa"] != "scalar" {
+            assert_fields(
+                &kernel["peak"],
+                &[("int8_gops", "number"), ("int8_proven_gops", "number"), ("float_gflops", "number")],
+            );
+            let [int8, float] = ["int8_gops", "float_gflops"].map(|name| kernel["peak"][name].as_f64().unwrap());
+            assert!(float > 0.1 && int8 > float / 2.0 && int8 < 1e6, "{kernel}");
+        } else {
+            assert_eq!(kernel["peak"], Value::Null);
+        }
+    }
+    assert_eq!(report["memory"].as_array().unwrap().is_empty(), !has_peak());
+    for level in report["memory"].as_array().unwrap() {
+        assert_fields(level, &[("name", "string"), ("bytes", "count"), ("read_gb_per_s", "number")]);
+        assert!(level["read_gb_per_s"].as_f64().unwrap() > 0.1, "{level}");
+    }
 }
 
 #[test]
