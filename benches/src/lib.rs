@@ -24,8 +24,12 @@ pub fn least_us(span: Duration, works: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     least
 }
 
-/// Whether the command line, `cargo bench --bench NAME -- PATTERN`, asks for what has this name.
+/// Whether the command line, `cargo bench --bench NAME -- PATTERN`, asks for what has this name. `cargo test`, which runs benches as well, asks
+/// for nothing.
 pub fn asked(name: &str) -> bool {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return false;
+    }
     let mut patterns = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
     patterns.peek().is_none() || patterns.any(|pattern| name.contains(&pattern))
 }

@@ -471,6 +471,45 @@ fn the_bound_on_the_sums_counts_zero_points_and_what_the_input_can_be() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_bounds_are_the_extremes_over_all_inputs(
+        (k, n) in (1usize..=5, 1usize..=4),
+        (low, high) in (0u8..=255, 0u8..=255).prop_map(|(a, b)| (a.min(b), a.max(b))),
+        input_zero in 0i32..=255,
+        values in prop::collection::vec(prop_oneof![Just(0), Just(255), 0..=255], 20),
+        zero_points in prop::collection::vec(0i32..=255, 4),
+        bias in prop::collection::vec(-1_000i32..=1_000, 4),
+    ) {
+        let params = Params::u8(1.0, input_zero);
+        let mut b = Builder::default();
+        let x = b.qdq("x", params);
+        let real = |level: u8| f32::from(level) - input_zero as f32;
+        let (min, max) = (b.float(&[], vec![real(low)]), b.float(&[], vec![real(high)]));
+        let x = b.op("Clip", &[&x, &min, &max]);
+        let x = b.qdq(&x, params);
+        let (values, zero_points) = (&values[..k * n], &zero_points[..n]);
+        let scales = vec![1.0; n];
+        let weights = b.asymmetric_weights(&[k, n], &Asymmetric { unsigned: true, values, scales: &scales, zero_points }, 1);
+        let product = b.op("MatMul", &[&x, &weights]);
+        let steps = b.float(&[n], bias[..n].iter().map(|&step| step as f32).collect());
+        let y = b.op("Add", &[&product, &steps]);
+        let session = Session::new(&b.model(&[k], &[&y]), &SessionOptions::default()).unwrap();
+        // A sum is extreme where each input is at one of its ends.
+        let ends = |corner: usize, i: usize| i32::from(if corner >> i & 1 == 1 { high } else { low });
+        let sums = (0..1usize << k).flat_map(|corner| (0..n).map(move |channel| (corner, channel))).map(|(corner, channel)| {
+            let weight = |i: usize| values[i * n + channel] - zero_points[channel];
+            bias[channel] + (0..k).map(|i| (ends(corner, i) - input_zero) * weight(i)).sum::<i32>()
+        });
+        let sums: Vec<i32> = sums.collect();
+        let certificate = &session.certificates()[0];
+        prop_assert_eq!(Some(&certificate.lowest), sums.iter().min());
+        prop_assert_eq!(Some(&certificate.highest), sums.iter().max());
+    }
+}
+
 #[test]
 fn inputs_that_a_clip_bounds_prove_more_pairs() {
     // 127 + 127 leave 16 bits from inputs of 130 on.
