@@ -150,13 +150,6 @@ pub trait Kernel: Send + Sync + Debug {
     /// If the slices differ in length.
     fn dequantize_i8(&self, input: &[i8], scale: f32, zero_point: i8, out: &mut [f32]);
 
-    /// Multiplies and adds bytes that are in registers, over and over, and returns how many multiplications that were: measures what no
-    /// product of this kernel can be faster than, without [proof](crate::pair_sums_fit) of its pair sums. A round takes some nanoseconds.
-    fn multiply_in_registers(&self, rounds: u64) -> u64;
-
-    /// Sum of `words` modulo 2^32: measures how fast memory can be read, which a product with a single row can be no faster than.
-    fn sum_words(&self, words: &[u32]) -> u32;
-
     /// `out = table[input]`: any unary function between two quantized tensors.
     ///
     /// # Panics

@@ -49,6 +49,9 @@ pub struct Read {
 /// Bytes that [`Read::run`] loads in a round.
 pub(crate) const READ_AT_ONCE: usize = 512;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// The loops of an instruction set; `None` where the machine lacks it, and for [`Isa::Scalar`], which the compiler decides.
 pub fn of(isa: Isa) -> Option<Peak> {
     // A kernel is the proof that the CPU has the instructions.
@@ -78,11 +81,13 @@ impl Read {
         Self { run }
     }
 
-    /// Loads `bytes` from front to back and returns how many it loaded: all but a rest of less than 512.
+    /// Loads `bytes` from front to back and returns how many it loaded: all but less than a line of a cache in front, so that no load crosses
+    /// two of them, and a rest of less than 512.
     pub fn run(&self, bytes: &[u8]) -> usize {
-        let whole = bytes.len() - bytes.len() % READ_AT_ONCE;
+        let (_, lines) = bytes.split_at(bytes.as_ptr().align_offset(LINE).min(bytes.len()));
+        let whole = lines.len() - lines.len() % READ_AT_ONCE;
         if whole > 0 {
-            (self.run)(&bytes[..whole]);
+            (self.run)(&lines[..whole]);
         }
         whole
     }

@@ -149,22 +149,6 @@ impl Kernel for Scalar {
         dequantize(input, scale, zero_point.into(), out);
     }
 
-    fn multiply_in_registers(&self, rounds: u64) -> u64 {
-        let (input, weight) = (3, -5);
-        let mut sums = [0i32; CHAINS];
-        for _ in 0..rounds {
-            for sum in &mut sums {
-                *sum = sum.wrapping_add(core::hint::black_box(input) * weight);
-            }
-        }
-        core::hint::black_box(sums);
-        rounds * CHAINS as u64
-    }
-
-    fn sum_words(&self, words: &[u32]) -> u32 {
-        words.iter().fold(0, |sum, &word| sum.wrapping_add(word))
-    }
-
     fn lookup(&self, table: &[u8; 256], input: &[u8], out: &mut [u8]) {
         check_lengths(input.len(), out.len());
         for (out, &index) in out.iter_mut().zip(input) {

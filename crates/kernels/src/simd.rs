@@ -3,7 +3,6 @@
 mod blocks;
 mod elementwise;
 mod float_tile;
-mod limits;
 mod tile;
 mod vector;
 mod vectorized;

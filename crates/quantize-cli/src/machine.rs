@@ -18,9 +18,6 @@ const BEYOND_CACHE: usize = 4;
 const SMALLEST_BUFFER: usize = 64 << 20;
 const LARGEST_BUFFER: usize = 256 << 20;
 
-/// Bytes of a cache line, or a multiple of it.
-const LINE: usize = 64;
-
 /// Caches where the system does not tell.
 const USUAL_CACHES: [usize; 3] = [32 << 10, 512 << 10, 8 << 20];
 
@@ -61,11 +58,9 @@ pub(crate) fn levels(isa: Isa) -> Vec<Level> {
     let caches = caches().unwrap_or(USUAL_CACHES.to_vec());
     let last = caches.last().copied().unwrap_or_default();
     let beyond = last.saturating_mul(BEYOND_CACHE).clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
-    let buffer = vec![1_u8; beyond + LINE];
-    // Loads that cross the lines of a cache would take twice as long.
-    let (_, aligned) = buffer.split_at(buffer.as_ptr().align_offset(LINE).min(LINE));
+    let buffer = vec![1_u8; beyond];
     let read = |bytes: usize| {
-        let bytes = &aligned[..bytes.min(beyond)];
+        let bytes = &buffer[..bytes.min(beyond)];
         best(|rounds| (0..rounds.get()).map(|_| peak.read.run(bytes) as u64).sum())
     };
     // Half of a cache, so that whatever else the core does leaves it there.

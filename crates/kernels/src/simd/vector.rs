@@ -1,6 +1,5 @@
 use super::blocks::Blocks;
 use super::float_tile::{FloatTileFn, Plain};
-use super::limits::MultiplyFn;
 use super::tile::TileFn;
 use crate::Isa;
 
@@ -20,8 +19,6 @@ pub(crate) trait Vector: Send + Sync + Sized + 'static {
     const TILES: &'static [&'static [TileFn]];
     /// The same for panels whose pair sums are [proven](crate::PackedWeights::proven) to fit 16 bits, with as many vectors.
     const PROVEN_TILES: &'static [&'static [TileFn]];
-    /// Multiplications of bytes in registers, of panels without proof.
-    const MULTIPLY: MultiplyFn;
     /// The same for products in f32.
     const FLOAT_TILES: &'static [&'static [FloatTileFn<Plain>]];
     /// The same for products with blocked weights of 8 bits.

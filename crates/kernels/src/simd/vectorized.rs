@@ -5,7 +5,6 @@ use core::ops::Range;
 use super::blocks::Blocks;
 use super::elementwise::{Add, Bytes, Dequantize, Lookup, Quantize, Summand};
 use super::float_tile::Plain;
-use super::limits::SumWords;
 use super::vector::Vector;
 use super::{float_tile, tile};
 use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
@@ -128,18 +127,6 @@ impl<V: Vector> Kernel for Vectorized<V> {
         let task = Dequantize { input, scale, zero_point: zero_point.into(), out: out.as_mut_ptr(), len: out.len() };
         // SAFETY: `self` proves the CPU has `V`; both slices have `len` elements.
         unsafe { V::enter(task) };
-    }
-
-    fn multiply_in_registers(&self, rounds: u64) -> u64 {
-        // SAFETY: `self` proves the CPU has `V`.
-        unsafe { V::MULTIPLY(rounds) }
-    }
-
-    fn sum_words(&self, words: &[u32]) -> u32 {
-        let mut sum = 0;
-        // SAFETY: `self` proves the CPU has `V`; the task holds no pointers.
-        unsafe { V::enter(SumWords { words, sum: &mut sum }) };
-        sum
     }
 
     fn lookup(&self, table: &[u8; 256], input: &[u8], out: &mut [u8]) {

@@ -177,27 +177,6 @@ proptest! {
 }
 
 #[test]
-fn words_of_any_number_are_summed() {
-    for len in 0..=700 {
-        let mut random = Random(len);
-        let words: Vec<u32> = (0..len).map(|_| random.next() as u32).collect();
-        let expected = words.iter().map(|&word| u64::from(word)).sum::<u64>() as u32;
-        for kernel in available() {
-            assert_eq!(kernel.sum_words(&words), expected, "{} {len}", kernel.isa());
-        }
-    }
-}
-
-#[test]
-fn multiplications_in_registers_are_counted() {
-    for kernel in available() {
-        let round = kernel.multiply_in_registers(1);
-        assert!(round > 0);
-        assert_eq!((kernel.multiply_in_registers(0), kernel.multiply_in_registers(5)), (0, 5 * round));
-    }
-}
-
-#[test]
 fn lookup_reaches_every_entry() {
     let table: [u8; 256] = std::array::from_fn(|i| (i as u8).wrapping_mul(37).wrapping_add(11));
     let input: Vec<u8> = (0..=255).collect();

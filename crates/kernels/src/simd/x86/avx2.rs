@@ -5,7 +5,6 @@ use core::arch::x86_64::*;
 
 use super::avx256::{Avx256, Bytes256, load, row, splat};
 use crate::Isa;
-use crate::simd::limits::{MultiplyFn, multiply};
 use crate::simd::tile::TileFn;
 use crate::simd::vector::{Dot, Task};
 
@@ -41,7 +40,6 @@ impl Bytes256 for Madd {
     const TILES: &'static [&'static [TileFn]] = &[wide::<1>(), wide::<2>(), wide::<3>(), wide::<4>()];
     const PROVEN_TILES: &'static [&'static [TileFn]] =
         &[proven::<1>(), proven::<2>(), proven::<3>(), proven::<4>(), proven::<5>()];
-    const MULTIPLY: MultiplyFn = multiply::<Avx256<Self>, Wide, 4, 2>;
 
     #[target_feature(enable = "avx2,fma")]
     unsafe fn enter<T: Task<Avx256<Self>>>(task: T) {

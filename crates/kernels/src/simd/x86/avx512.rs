@@ -8,7 +8,6 @@ use super::has_vbmi;
 use crate::Isa;
 use crate::simd::blocks::Blocks;
 use crate::simd::float_tile::{self, FloatTileFn, Panel, Plain};
-use crate::simd::limits::MultiplyFn;
 use crate::simd::tile::{self, TileFn};
 use crate::simd::vector::{Dot, Task, Vector};
 
@@ -21,7 +20,6 @@ pub(crate) trait Bytes512: Send + Sync + Sized + 'static {
     const ISA: Isa;
     const TILES: &'static [&'static [TileFn]];
     const PROVEN_TILES: &'static [&'static [TileFn]];
-    const MULTIPLY: MultiplyFn;
 
     unsafe fn enter<T: Task<Avx512<Self>>>(task: T);
 }
@@ -74,7 +72,6 @@ impl<B: Bytes512> Vector for Avx512<B> {
     const LANES: usize = 16;
     const TILES: &'static [&'static [TileFn]] = B::TILES;
     const PROVEN_TILES: &'static [&'static [TileFn]] = B::PROVEN_TILES;
-    const MULTIPLY: MultiplyFn = B::MULTIPLY;
     const FLOAT_TILES: &'static [&'static [FloatTileFn<Plain>]] = FloatTiles::<B, Plain>::ALL;
     const BYTE_TILES: &'static [&'static [FloatTileFn<Blocks<8>>]] = FloatTiles::<B, Blocks<8>>::ALL;
     const NIBBLE_TILES: &'static [&'static [FloatTileFn<Blocks<4>>]] = FloatTiles::<B, Blocks<4>>::ALL;

@@ -4,7 +4,6 @@ use core::arch::x86_64::*;
 
 use super::avx512::{Avx512, Bytes512, row};
 use crate::Isa;
-use crate::simd::limits::{MultiplyFn, multiply};
 use crate::simd::tile::TileFn;
 use crate::simd::vector::{Dot, Task};
 
@@ -42,7 +41,6 @@ impl Bytes512 for Madd {
         &[wide::<1>(), wide::<2>(), wide::<3>(), wide::<4>(), wide::<5>(), wide::<6>()];
     const PROVEN_TILES: &'static [&'static [TileFn]] =
         &[proven::<1>(), proven::<2>(), proven::<3>(), proven::<4>(), proven::<5>(), proven::<6>()];
-    const MULTIPLY: MultiplyFn = multiply::<Avx512<Self>, Wide, 2, 4>;
 
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
     unsafe fn enter<T: Task<Avx512<Self>>>(task: T) {

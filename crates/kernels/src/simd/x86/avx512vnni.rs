@@ -4,7 +4,6 @@ use core::arch::x86_64::*;
 
 use super::avx512::{Avx512, Bytes512, row};
 use crate::Isa;
-use crate::simd::limits::{MultiplyFn, multiply};
 use crate::simd::tile::TileFn;
 use crate::simd::vector::{Dot, Task};
 
@@ -20,7 +19,6 @@ impl Bytes512 for Vnni {
     const TILES: &'static [&'static [TileFn]] =
         &[tiles::<1>(), tiles::<2>(), tiles::<3>(), tiles::<4>(), tiles::<5>(), tiles::<6>()];
     const PROVEN_TILES: &'static [&'static [TileFn]] = Self::TILES;
-    const MULTIPLY: MultiplyFn = multiply::<Avx512<Self>, Self, 2, 4>;
 
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn enter<T: Task<Avx512<Self>>>(task: T) {

@@ -5,7 +5,6 @@ use core::marker::PhantomData;
 
 use super::avx256::{Avx256, Bytes256, load, row, splat};
 use crate::Isa;
-use crate::simd::limits::{MultiplyFn, multiply};
 use crate::simd::tile::TileFn;
 use crate::simd::vector::{Dot, Task};
 
@@ -69,7 +68,6 @@ impl<E: Encoding> Bytes256 for Vnni<E> {
     const TILES: &'static [&'static [TileFn]] =
         &[tiles::<E, 1>(), tiles::<E, 2>(), tiles::<E, 3>(), tiles::<E, 4>(), tiles::<E, 5>(), tiles::<E, 6>()];
     const PROVEN_TILES: &'static [&'static [TileFn]] = Self::TILES;
-    const MULTIPLY: MultiplyFn = multiply::<Avx256<Self>, Self, 4, 2>;
 
     unsafe fn enter<T: Task<Avx256<Self>>>(task: T) {
         // SAFETY: the caller's promise.
