@@ -1,10 +1,13 @@
 //! Writes the int8 model: QDQ ONNX that any runtime reads and the integer engine fuses.
 
+mod dynamic;
 mod graph;
 mod opset;
 mod placement;
+mod weight_only;
 mod weights;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use int8_inference::{Session, SessionOptions};
@@ -38,18 +41,19 @@ pub struct EmittedLayer {
     pub name: String,
     /// What it is: `dense`, `dense+relu`, ...
     pub kind: String,
-    /// Whether it computes in int8.
+    /// The arithmetic it computes in.
     pub precision: Precision,
-    /// The scale of each output channel's weights, or a single one; empty for a layer left in float.
+    /// The scales of its weights: a single one, that of each output channel, or of each block; empty for a layer left in float.
     pub weight_scales: Vec<f32>,
-    /// How its input is quantized.
+    /// How its input is quantized, where the file says that.
     pub input: Option<QuantParams>,
     /// How its output is quantized; `None` where it stays float, as outputs of the graph do.
     pub output: Option<QuantParams>,
 }
 
 impl Recipe {
-    /// Emits the int8 model: weights int8, bias int32, activations 8-bit between quantized layers, graph inputs and outputs float.
+    /// Emits the int8 model: weights int8, bias int32, activations 8-bit between quantized layers, graph inputs and outputs float; layers of
+    /// another [`Precision`] as that says.
     ///
     /// The result is compiled once by the integer engine before it is returned, so that whatever is emitted also runs; the hash of what it
     /// makes of a fixed input is written into its metadata ([`probe`](crate::probe)).
@@ -60,15 +64,33 @@ impl Recipe {
     /// not finite, or the model's operator set is too old to be raised.
     pub fn emit(&self, model: &FloatModel, calibration: &Calibration) -> Result<Int8Model, Error> {
         calibration.check_model(model.digest())?;
+        self.emit_by(model, Some(calibration))
+    }
+
+    /// [`Recipe::emit`] of a recipe that needs no calibration: none of its layers is [`Precision::Int8`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::emit`]; also when a layer does need a calibration.
+    pub fn emit_uncalibrated(&self, model: &FloatModel) -> Result<Int8Model, Error> {
+        self.emit_by(model, None)
+    }
+
+    fn emit_by(&self, model: &FloatModel, calibration: Option<&Calibration>) -> Result<Int8Model, Error> {
         let layers = model.layers();
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
         let choices = self.for_layers(&names)?;
         let chosen: Vec<(&Layer, LayerRecipe)> = layers.iter().zip(choices).collect();
-        if !chosen.iter().any(|(_, choice)| choice.precision == Precision::Int8) {
+        if chosen.iter().all(|(_, choice)| choice.precision == Precision::Float) {
             return Err(Error::NothingToQuantize { layers: layers.len() });
         }
-        let raised = opset::raised(model.prepared())?;
-        let params = placement::activations(&raised, &chosen, self, calibration)?;
+        let raised = opset::raised(model.prepared(), chosen.iter().map(|(_, choice)| choice))?;
+        let calibrated = chosen.iter().find(|(_, choice)| choice.precision == Precision::Int8);
+        let params = match (calibrated, calibration) {
+            (None, _) => BTreeMap::new(),
+            (Some(_), Some(calibration)) => placement::activations(&raised, &chosen, self, calibration)?,
+            (Some((layer, _)), None) => return Err(Error::NeedsCalibration { layer: layer.name.clone() }),
+        };
         let (graph, layers) = graph::quantized(&raised, &chosen, &params, self.activations)?;
         let mut emitted = raised.with_graph(graph).with_producer("quantize", env!("CARGO_PKG_VERSION"));
         for entry in &raised.proto().metadata_props {
@@ -77,11 +99,13 @@ impl Recipe {
         for (key, value) in [
             (RECIPE_KEY, self.to_toml()),
             (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),
-            (CALIBRATION_KEY, calibration.digest()),
-            (CALIBRATION_SAMPLES_KEY, calibration.sketch().to_metadata()),
             (MODEL_KEY, model.digest().to_owned()),
         ] {
             emitted.set_metadata(key, &value);
+        }
+        if let Some(calibration) = calibration {
+            emitted.set_metadata(CALIBRATION_KEY, &calibration.digest());
+            emitted.set_metadata(CALIBRATION_SAMPLES_KEY, &calibration.sketch().to_metadata());
         }
         emitted.check()?;
         let options = SessionOptions { threads: Some(1), ..SessionOptions::default() };

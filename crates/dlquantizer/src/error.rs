@@ -181,14 +181,25 @@ pub enum Error {
         /// Layers that could be quantized.
         layers: usize,
     },
+    /// A layer becomes int8 by ranges that nobody has collected.
+    #[error(
+        "layer \"{layer}\" becomes int8 by the ranges of a calibration, and none is given; run `quantize calibrate`, or choose \
+         precision = \"dynamic\", \"int8-weights\" or \"int4-weights\" in the recipe"
+    )]
+    NeedsCalibration {
+        /// The layer.
+        layer: String,
+    },
     /// An operator means something else in the operator set that quantization needs.
     #[error(
-        "opset {opset} is too old for per-channel quantization, and {op_type} node \"{node}\" may mean something else in opset 13; \
-         export the model with opset 13 or later"
+        "opset {opset} is too old for what the recipe asks, and {op_type} node \"{node}\" may mean something else in opset {needed}; \
+         export the model with opset {needed} or later"
     )]
     OldOpset {
         /// The model's opset.
         opset: i64,
+        /// The opset that quantization needs.
+        needed: i64,
         /// The node.
         node: String,
         /// Its operator.

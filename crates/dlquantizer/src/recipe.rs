@@ -1,6 +1,10 @@
 //! What the user chooses about a quantization: the TOML recipe.
 //!
 //! ```toml
+//! precision = "int8"          # arithmetic of the layers: "int8" (activations quantized by the calibration) | "dynamic" (activations
+//!                             # quantized by their range in each run) | "int8-weights" | "int4-weights" (float activations) | "float"
+//! block = 32                  # inputs of a channel that share a scale of weights beside float activations; by default 32 of int4 weights
+//!                             # and what `weights` says of int8 weights
 //! range = "minmax"            # how an activation's range is read off the calibration: "minmax" | "percentile" |
 //!                             # { percentile = 99.99 } | "entropy" | "mse" | "power-of-two-minmax" |
 //!                             # "power-of-two-histogram"
@@ -10,7 +14,7 @@
 //!
 //! [[layer]]                   # for the layers whose name matches; a later entry wins over an earlier one
 //! match = "fc3*"
-//! precision = "float"         # "int8" (default) | "float": leave the layer in float
+//! precision = "float"
 //! range = { percentile = 99.9 }
 //! weights = "per-tensor"
 //! ```
@@ -25,6 +29,7 @@ use crate::range::{QuantType, RangeMethod, Scheme};
 use crate::read_file::read_file;
 use globset::{Glob, GlobSet};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 /// The largest recipe that is read.
@@ -40,6 +45,10 @@ const NAMES_LISTED: usize = 12;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
+    /// The arithmetic of the layers.
+    pub precision: Precision,
+    /// Inputs of a channel that share a scale, of weights beside float activations.
+    pub block: Option<NonZeroU32>,
     /// How the range of an activation is read off its calibration.
     pub range: RangeMethod,
     /// The type of all activations; one for the whole model, so that layers fit each other.
@@ -60,8 +69,10 @@ pub struct LayerChoice {
     /// A glob over the whole layer name: `*`, `?`, `[a-c]`, `{a,b}`. `*` also matches `/`.
     #[serde(rename = "match")]
     pub pattern: String,
-    /// Whether the layer becomes int8 at all.
+    /// The arithmetic of the layer.
     pub precision: Option<Precision>,
+    /// Inputs of a channel that share a scale, of weights beside float activations.
+    pub block: Option<NonZeroU32>,
     /// How the range of the layer's activation is read off its calibration.
     pub range: Option<RangeMethod>,
     /// The granularity of the layer's weight scales.
@@ -79,6 +90,22 @@ pub enum ActivationType {
     I8,
 }
 
+impl Precision {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Int8, Self::Dynamic, Self::Int8Weights, Self::Int4Weights, Self::Float];
+
+    /// The word for it in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Dynamic => "dynamic",
+            Self::Int8Weights => "int8-weights",
+            Self::Int4Weights => "int4-weights",
+            Self::Float => "float",
+        }
+    }
+}
+
 impl From<ActivationType> for QuantType {
     fn from(activations: ActivationType) -> Self {
         match activations {
@@ -90,11 +117,17 @@ impl From<ActivationType> for QuantType {
 
 /// The arithmetic of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// 8-bit integers.
+    /// 8-bit integers, activations by the range that the calibration found.
     #[default]
     Int8,
+    /// 8-bit integers, activations by the range they have in each run: what `quantize_dynamic` of ONNX Runtime makes.
+    Dynamic,
+    /// Float activations and weights of 8 bits: a quarter of the memory.
+    Int8Weights,
+    /// Float activations and weights of 4 bits: about a seventh of the memory.
+    Int4Weights,
     /// The float of the original model.
     Float,
 }
@@ -113,8 +146,10 @@ pub enum Granularity {
 /// What a recipe says about one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerRecipe {
-    /// Whether the layer becomes int8 at all.
+    /// The arithmetic of the layer.
     pub precision: Precision,
+    /// Inputs of a channel that share a scale, of weights beside float activations.
+    pub block: Option<NonZeroU32>,
     /// How the range of its activation is read off the calibration.
     pub range: RangeMethod,
     /// The granularity of its weight scales.
@@ -162,7 +197,8 @@ impl Recipe {
     ///
     /// [`Error::NoSuchLayer`] when a pattern matches none of `names`, [`Error::InvalidRecipe`] when it is no glob.
     pub fn for_layers(&self, names: &[&str]) -> Result<Vec<LayerRecipe>, Error> {
-        let default = LayerRecipe { precision: Precision::default(), range: self.range, weights: self.weights };
+        let default =
+            LayerRecipe { precision: self.precision, block: self.block, range: self.range, weights: self.weights };
         let mut layers = vec![default; names.len()];
         for choice in &self.layers {
             let matcher = matcher(&choice.pattern)
@@ -172,6 +208,7 @@ impl Recipe {
                 if matcher.is_match(name) {
                     matched = true;
                     layer.precision = choice.precision.unwrap_or(layer.precision);
+                    layer.block = choice.block.or(layer.block);
                     layer.range = choice.range.unwrap_or(layer.range);
                     layer.weights = choice.weights.unwrap_or(layer.weights);
                 }

@@ -7,7 +7,7 @@ use onnx_model::proto::{GraphProto, NodeProto, TensorProto};
 use onnx_model::{Model, Tensor};
 
 use super::EmittedLayer;
-use super::weights::{self, QuantizedBias};
+use super::weights::{self, BiasOn, QuantizedBias};
 use crate::constants::float_constant;
 use crate::{ActivationType, Error, Layer, LayerRecipe, Precision, QuantParams};
 
@@ -20,39 +20,22 @@ pub(crate) fn quantized(
 ) -> Result<(GraphProto, Vec<EmittedLayer>), Error> {
     let source = model.graph();
     let index = GraphIndex::new(source)?;
-    let mut writer = Writer { index: &index, graph: source.clone(), names: Names::of(source) };
+    let mut writer =
+        Writer { index: &index, graph: source.clone(), names: Names::of(source), dynamic: BTreeMap::new() };
     for (tensor, params) in activations {
         writer.activation(tensor, *params, activation_type)?;
     }
     let mut emitted = Vec::with_capacity(layers.len());
     for (layer, choice) in layers {
-        let (precision, input) = match (choice.precision, activations.get(&layer.input)) {
-            (Precision::Int8, Some(input)) => (Precision::Int8, Some(*input)),
-            _ => (Precision::Float, None),
-        };
-        let mut weight_scales = Vec::new();
-        if let Some(input) = input {
-            let missing = |name: &String| Error::NotCalibrated(name.clone());
-            let (shape, values) = float_constant(&index, &layer.weights)?.ok_or_else(|| missing(&layer.weights))?;
-            let bias = match &layer.bias {
-                Some(name) => Some(float_constant(&index, name)?.ok_or_else(|| missing(name))?.1),
-                None => None,
-            };
-            let quantized = weights::quantize(layer, &values, bias.as_deref(), choice.weights, input)?;
-            let integers = Tensor::i8("", &shape, quantized.weights)?;
-            writer.weights(layer, integers, &quantized.scales)?;
-            if let (Some(name), Some(bias)) = (&layer.bias, quantized.bias) {
-                writer.bias(layer, name, bias)?;
-            }
-            weight_scales = quantized.scales;
-        }
+        let scales = writer.layer(layer, choice, activations.get(&layer.input).copied())?;
+        let calibrated = choice.precision == Precision::Int8;
         emitted.push(EmittedLayer {
             name: layer.name.clone(),
             kind: layer.kind.clone(),
-            precision,
-            weight_scales,
-            input,
-            output: if precision == Precision::Int8 { activations.get(&layer.output).copied() } else { None },
+            precision: choice.precision,
+            weight_scales: scales,
+            input: activations.get(&layer.input).copied().filter(|_| calibrated),
+            output: activations.get(&layer.output).copied().filter(|_| calibrated),
         });
     }
     let mut graph = writer.graph;
@@ -61,14 +44,43 @@ pub(crate) fn quantized(
     Ok((graph, emitted))
 }
 
-struct Writer<'g> {
+pub(super) struct Writer<'g> {
     /// Of the float graph; new nodes come behind its nodes, so that its positions stay right.
-    index: &'g GraphIndex<'g>,
-    graph: GraphProto,
-    names: Names,
+    pub(super) index: &'g GraphIndex<'g>,
+    pub(super) graph: GraphProto,
+    pub(super) names: Names,
+    /// Integers, scale and zero point of each tensor that is quantized by the range it has in the run.
+    pub(super) dynamic: BTreeMap<String, [String; 3]>,
 }
 
 impl Writer<'_> {
+    /// Gives a layer the constants and nodes of its precision; returns the scales of its weights.
+    fn layer(&mut self, layer: &Layer, choice: &LayerRecipe, input: Option<QuantParams>) -> Result<Vec<f32>, Error> {
+        if choice.precision == Precision::Float {
+            return Ok(Vec::new());
+        }
+        let missing = |name: &String| Error::NotCalibrated(name.clone());
+        let (shape, values) = float_constant(self.index, &layer.weights)?.ok_or_else(|| missing(&layer.weights))?;
+        match choice.precision {
+            Precision::Int8 => {
+                let input = input.ok_or_else(|| missing(&layer.input))?;
+                let bias = match &layer.bias {
+                    Some(name) => Some(float_constant(self.index, name)?.ok_or_else(|| missing(name))?.1),
+                    None => None,
+                };
+                let bias = bias.as_deref().map(|values| BiasOn { values, input_scale: input.scale });
+                let quantized = weights::quantize(layer, &values, bias, choice.weights)?;
+                self.weights(layer, Tensor::i8("", &shape, quantized.weights)?, &quantized.scales)?;
+                if let (Some(name), Some(bias)) = (&layer.bias, quantized.bias) {
+                    self.bias(layer, name, bias)?;
+                }
+                Ok(quantized.scales)
+            }
+            Precision::Dynamic => self.dynamic(layer, &values, choice.weights),
+            _ => self.weight_only(layer, &shape, &values, choice),
+        }
+    }
+
     /// Quantizes `tensor`; every node that reads it reads the dequantized form from now on. Outputs of the graph stay float.
     fn activation(&mut self, tensor: &str, params: QuantParams, activation_type: ActivationType) -> Result<(), Error> {
         let zero_point = params.zero_point;
@@ -81,7 +93,7 @@ impl Writer<'_> {
         let integers = self.names.fresh(&format!("{tensor}_quantized"));
         let name = self.names.fresh(&format!("{tensor}_QuantizeLinear"));
         self.graph.node.push(node("QuantizeLinear", &name, &[tensor, &scale, &zero_point], &[&integers]));
-        let dequantized = self.dequantize(tensor, [&integers, &scale, &zero_point], None);
+        let dequantized = self.dequantize(tensor, &[&integers, &scale, &zero_point], None);
         for &reader in self.index.consumers(tensor) {
             replace(&mut self.graph.node[reader], tensor, &dequantized);
         }
@@ -89,14 +101,23 @@ impl Writer<'_> {
     }
 
     /// Gives the first node of `layer` integer weights. Weights that layers share are quantized once for each.
-    fn weights(&mut self, layer: &Layer, integers: Tensor, scales: &[f32]) -> Result<(), Error> {
+    pub(super) fn weights(&mut self, layer: &Layer, integers: Tensor, scales: &[f32]) -> Result<(), Error> {
         let zeros = |shape: &[usize]| Tensor::i8("", shape, vec![0; scales.len()]);
         let axis = if layer.transposed { 0 } else { 1 };
         let dequantized = self.parameter(layer, &layer.weights, integers, scales, axis, zeros)?;
-        if let Some(product) = layer.tensors.first().and_then(|tensor| self.index.producer(tensor)) {
+        self.replace_weights(layer, dequantized);
+        Ok(())
+    }
+
+    pub(super) fn replace_weights(&mut self, layer: &Layer, dequantized: String) {
+        if let Some(product) = self.product(layer) {
             self.graph.node[product].input[1] = dequantized;
         }
-        Ok(())
+    }
+
+    /// The position of the layer's Gemm or MatMul.
+    pub(super) fn product(&self, layer: &Layer) -> Option<usize> {
+        layer.tensors.first().and_then(|tensor| self.index.producer(tensor))
     }
 
     /// Gives `layer`, in its Gemm or its Add, an integer bias.
@@ -116,7 +137,7 @@ impl Writer<'_> {
     }
 
     /// Stores the integers of a constant and returns the name of its dequantized form.
-    fn parameter(
+    pub(super) fn parameter(
         &mut self,
         layer: &Layer,
         name: &str,
@@ -130,18 +151,18 @@ impl Writer<'_> {
         let stored = self.constant(&format!("{name}_quantized"), integers);
         let scale = self.constant(&format!("{name}_scale"), Tensor::f32("", shape, scales.to_vec())?);
         let zero_point = self.constant(&format!("{name}_zero_point"), zeros(shape)?);
-        Ok(self.dequantize(name, [&stored, &scale, &zero_point], per_channel.then_some(axis)))
+        Ok(self.dequantize(name, &[&stored, &scale, &zero_point], per_channel.then_some(axis)))
     }
 
-    fn dequantize(&mut self, tensor: &str, inputs: [&str; 3], axis: Option<i64>) -> String {
+    pub(super) fn dequantize(&mut self, tensor: &str, inputs: &[&str], axis: Option<i64>) -> String {
         let dequantized = self.names.fresh(&format!("{tensor}_dequantized"));
         let name = self.names.fresh(&format!("{tensor}_DequantizeLinear"));
-        let linear = node("DequantizeLinear", &name, &inputs, &[&dequantized]);
+        let linear = node("DequantizeLinear", &name, inputs, &[&dequantized]);
         self.graph.node.push(if let Some(axis) = axis { linear.with_int("axis", axis) } else { linear });
         dequantized
     }
 
-    fn constant(&mut self, base: &str, tensor: Tensor) -> String {
+    pub(super) fn constant(&mut self, base: &str, tensor: Tensor) -> String {
         let name = self.names.fresh(base);
         self.graph.initializer.push(TensorProto { name: Some(name.clone()), ..tensor.to_proto() });
         name

@@ -1,4 +1,4 @@
-//! Raises a model's operator set to the first that has per-channel DequantizeLinear.
+//! Raises a model's operator set to the first that has the DequantizeLinear it needs: per channel, or of blocks and 4 bits.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,21 @@ use onnx_model::graph::{GraphIndex, Names};
 use onnx_model::proto::{NodeProto, TensorProto};
 use onnx_model::{Model, Tensor};
 
-use crate::Error;
 use crate::node::{node_name, operator};
 use crate::shapes::Shapes;
+use crate::{Error, LayerRecipe, Precision};
 
 /// The first opset whose DequantizeLinear has an axis.
 const PER_CHANNEL_OPSET: i64 = 13;
 
+/// The first opset with blocks of weights and weights of 4 bits.
+const BLOCKED_OPSET: i64 = 21;
+
 /// The oldest opset that can be raised.
 const FIRST_OPSET: i64 = 7;
 
-/// Operators that mean the same in opset 13 as in every opset from [`FIRST_OPSET`] on.
-const UNCHANGED: [&str; 35] = [
+/// Operators that mean the same in opset 21 as in every opset from [`FIRST_OPSET`] on, or from the first that has them.
+const UNCHANGED: [&str; 41] = [
     "Abs",
     "Add",
     "AveragePool",
@@ -32,13 +35,17 @@ const UNCHANGED: [&str; 35] = [
     "Flatten",
     "Gather",
     "Gemm",
+    "Gelu",
     "GlobalAveragePool",
     "HardSigmoid",
+    "HardSwish",
     "Identity",
+    "LayerNormalization",
     "LeakyRelu",
     "Log",
     "MatMul",
     "MaxPool",
+    "Mish",
     "Mul",
     "Neg",
     "PRelu",
@@ -49,16 +56,27 @@ const UNCHANGED: [&str; 35] = [
     "Shape",
     "Sigmoid",
     "Softplus",
+    "Softsign",
     "Sqrt",
     "Sub",
     "Tanh",
     "Transpose",
+    "Where",
 ];
 
-/// The model in opset 13 at least. Clip and Softmax are rewritten; operators that changed in other ways are refused by name.
-pub(crate) fn raised(model: &Model) -> Result<Cow<'_, Model>, Error> {
+/// Operators that mean the same in opset 21 as in opset 13, but not as in all before.
+const UNCHANGED_SINCE_13: [&str; 8] =
+    ["Clip", "LogSoftmax", "ReduceSum", "Slice", "Softmax", "Split", "Squeeze", "Unsqueeze"];
+
+/// The model in the opset that the layers' `choices` need, or in its own. Clip and Softmax are rewritten; operators that changed in other
+/// ways are refused by name.
+pub(crate) fn raised<'m>(
+    model: &'m Model,
+    mut choices: impl Iterator<Item = &'m LayerRecipe>,
+) -> Result<Cow<'m, Model>, Error> {
+    let needed = if choices.any(has_blocks) { BLOCKED_OPSET } else { PER_CHANNEL_OPSET };
     let opset = model.opset();
-    if opset >= PER_CHANNEL_OPSET {
+    if opset >= needed {
         return Ok(Cow::Borrowed(model));
     }
     let mut raised = model.clone();
@@ -73,6 +91,9 @@ pub(crate) fn raised(model: &Model) -> Result<Cow<'_, Model>, Error> {
             "" => true,
             _ if opset < FIRST_OPSET => false,
             op if UNCHANGED.contains(&op) => true,
+            // From opset 18 on a Split without sizes has to say how many parts it makes.
+            "Split" if opset >= 13 => node.input.get(1).is_some_and(|sizes| !sizes.is_empty()),
+            op if opset >= 13 && UNCHANGED_SINCE_13.contains(&op) => true,
             "Clip" if opset >= 11 => true,
             "Clip" => {
                 bounds.extend(clip_to_inputs(node, &mut names)?);
@@ -82,7 +103,7 @@ pub(crate) fn raised(model: &Model) -> Result<Cow<'_, Model>, Error> {
             "BatchNormalization" => {
                 let spatial = node.attr_int("spatial", 1)? != 0;
                 node.attribute.retain(|attribute| attribute.name() != "spatial");
-                spatial
+                spatial && node.output.iter().skip(1).all(String::is_empty)
             }
             // Before opset 13 Softmax flattens from its axis on, which is the same where only the last axis is left.
             "Softmax" => {
@@ -94,12 +115,21 @@ pub(crate) fn raised(model: &Model) -> Result<Cow<'_, Model>, Error> {
             _ => false,
         };
         if !same {
-            return Err(Error::OldOpset { opset, node: node_name(node), op_type: node.op_type().to_owned() });
+            return Err(Error::OldOpset { opset, needed, node: node_name(node), op_type: node.op_type().to_owned() });
         }
     }
     graph.initializer.extend(bounds);
-    raised.set_opset(PER_CHANNEL_OPSET);
+    raised.set_opset(needed);
     Ok(Cow::Owned(raised))
+}
+
+/// Whether the layer's weights have a scale for each block, or 4 bits.
+fn has_blocks(choice: &LayerRecipe) -> bool {
+    match choice.precision {
+        Precision::Int4Weights => true,
+        Precision::Int8Weights => choice.block.is_some(),
+        Precision::Int8 | Precision::Dynamic | Precision::Float => false,
+    }
 }
 
 /// Moves the bounds of a Clip from attributes, where they were before opset 11, to constant inputs.
@@ -129,9 +159,9 @@ mod tests {
             let node = node("BatchNormalization", "normal", &inputs, &["y"]).with_int("spatial", spatial);
             Model::new(GraphProto { node: vec![node], ..GraphProto::default() }, 7)
         };
-        let error = raised(&with_spatial(0)).map(drop).unwrap_err().to_string();
+        let error = raised(&with_spatial(0), [].iter()).map(drop).unwrap_err().to_string();
         assert!(error.contains("opset 7") && error.contains("BatchNormalization node \"normal\""), "{error}");
         // Opset 13 knows no such attribute.
-        assert!(raised(&with_spatial(1)).unwrap().graph().node[0].attribute.is_empty());
+        assert!(raised(&with_spatial(1), [].iter()).unwrap().graph().node[0].attribute.is_empty());
     }
 }

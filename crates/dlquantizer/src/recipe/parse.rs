@@ -3,9 +3,10 @@
 use super::{Recipe, matcher};
 use toml::de::{DeTable, DeValue};
 
-const RECIPE_KEYS: &[&str] = &[RANGE, "activations", "scheme", "weights", LAYER];
-const LAYER_KEYS: &[&str] = &[MATCH, "precision", RANGE, "weights"];
+const RECIPE_KEYS: &[&str] = &["precision", BLOCK, RANGE, "activations", "scheme", "weights", LAYER];
+const LAYER_KEYS: &[&str] = &[MATCH, "precision", BLOCK, RANGE, "weights"];
 const RANGE_KEYS: &[&str] = &["percentile"];
+const BLOCK: &str = "block";
 const RANGE: &str = "range";
 const LAYER: &str = "layer";
 const MATCH: &str = "match";
@@ -44,7 +45,9 @@ fn check_keys(text: &str, table: &DeTable<'_>, known: &[&str]) -> Result<(), Str
         check_known(text, key.get_ref(), key.span().start, known)?;
         let start = key.span().start;
         match (key.get_ref().as_ref(), value.get_ref()) {
-            (LAYER, _) | (_, DeValue::String(_)) => {}
+            (LAYER, _) | (BLOCK, DeValue::Integer(_)) => {}
+            (BLOCK, _) => return Err(at(text, start, "the value of `block` must be a number of inputs, such as 32")),
+            (_, DeValue::String(_)) => {}
             (RANGE, DeValue::Table(range)) => {
                 for (key, value) in range {
                     check_known(text, key.get_ref(), key.span().start, RANGE_KEYS)?;

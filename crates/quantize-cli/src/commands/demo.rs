@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
     console.show(&calibrate.text())?;
 
     console.show("\nEmitting the int8 model\n\n")?;
-    let emit = emit(&model, &Calibration::load(&files.calibration)?, &Recipe::default(), &files.int8)?;
+    let emit = emit(&model, Some(&Calibration::load(&files.calibration)?), &Recipe::default(), &files.int8)?;
     console.show(&emit.text())?;
 
     console.show("\nValidating float against int8 on samples that neither training nor calibration saw\n\n")?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
 use dlquantizer::{Calibration, EmittedLayer, FloatModel, Precision, QuantParams, Recipe};
 use serde::Serialize;
 
@@ -10,18 +11,25 @@ use crate::console::{Report, warn};
 use crate::files::{check_output, open_float};
 use crate::format::{self, Column};
 
-/// Quantizes a calibrated float model and writes it as int8 ONNX, in the QDQ form that every ONNX runtime reads.
+/// Quantizes a float model and writes it as ONNX that every runtime reads: int8 by the ranges of a calibration, in QDQ form.
+///
+/// With --precision dynamic, int8-weights or int4-weights no calibration is needed.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Example:
-  quantize emit digits.onnx --calibration digits.calibration.json -o digits.int8.onnx")]
+Examples:
+  quantize emit digits.onnx --calibration digits.calibration.json -o digits.int8.onnx
+  quantize emit digits.onnx --precision int4-weights -o digits.int4.onnx")]
 pub(crate) struct Args {
     /// Float model.
     #[arg(value_name = "ONNX")]
     model: PathBuf,
-    /// Calibration of this model.
+    /// Calibration of this model; layers of precision int8 need it.
     #[arg(long, value_name = "JSON")]
-    calibration: PathBuf,
+    calibration: Option<PathBuf>,
+    /// Arithmetic of the layers that the recipe does not name: int8 by calibrated ranges, dynamic (int8 by the range in each run),
+    /// integer weights on float activations, or float [default: the recipe's, else int8].
+    #[arg(long, value_name = "PRECISION", value_parser = PossibleValuesParser::new(Precision::ALL.map(Precision::name)))]
+    precision: Option<String>,
     /// Choices for the model and single layers [default: int8 everywhere, per channel, ranges from smallest to largest value].
     #[arg(long, value_name = "TOML")]
     recipe: Option<PathBuf>,
@@ -41,27 +49,35 @@ pub(crate) struct EmitReport {
 
 pub(crate) fn run(args: &Args) -> Result<EmitReport> {
     let model = open_float(&args.model)?;
-    let calibration = Calibration::load(&args.calibration)?;
-    let recipe = args.recipe.as_ref().map(Recipe::load).transpose()?.unwrap_or_default();
-    let sources = [&args.model, &args.calibration].into_iter().chain(&args.recipe);
-    check_output(&args.output, sources.map(PathBuf::as_path))?;
-    emit(&model, &calibration, &recipe, &args.output).with_context(|| {
-        let recipe = args.recipe.as_ref().map(|path| format!(" and {}", path.display())).unwrap_or_default();
-        format!("cannot quantize {} by {}{recipe}", args.model.display(), args.calibration.display())
+    let calibration = args.calibration.as_ref().map(Calibration::load).transpose()?;
+    let mut recipe = args.recipe.as_ref().map(Recipe::load).transpose()?.unwrap_or_default();
+    if let Some(name) = &args.precision {
+        let chosen = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        recipe.precision = chosen.unwrap_or(recipe.precision);
+    }
+    let others = || args.calibration.iter().chain(&args.recipe).map(PathBuf::as_path);
+    check_output(&args.output, std::iter::once(args.model.as_path()).chain(others()))?;
+    emit(&model, calibration.as_ref(), &recipe, &args.output).with_context(|| {
+        let others: Vec<String> = others().map(|path| path.display().to_string()).collect();
+        let by = if others.is_empty() { String::new() } else { format!(" by {}", others.join(" and ")) };
+        format!("cannot quantize {}{by}", args.model.display())
     })
 }
 
 /// Quantizes the model and writes it to `output`.
 pub(crate) fn emit(
     model: &FloatModel,
-    calibration: &Calibration,
+    calibration: Option<&Calibration>,
     recipe: &Recipe,
     output: &Path,
 ) -> Result<EmitReport> {
-    if let Some(shards) = calibration.shards() {
+    if let Some(shards) = calibration.and_then(Calibration::shards) {
         warn(&format!("the calibration has seen {shards} only; `quantize merge` puts all of them together"));
     }
-    let int8 = recipe.emit(model, calibration)?;
+    let int8 = match calibration {
+        Some(calibration) => recipe.emit(model, calibration)?,
+        None => recipe.emit_uncalibrated(model)?,
+    };
     int8.save(output)?;
     Ok(EmitReport {
         file: output.to_owned(),
@@ -82,14 +98,10 @@ impl Report for EmitReport {
             Column::Text("Weight Scales"),
         ];
         let rows = self.layers.iter().map(|layer| {
-            let precision = match layer.precision {
-                Precision::Int8 => "int8",
-                Precision::Float => "float",
-            };
             [
                 layer.name.clone(),
                 layer.kind.clone(),
-                precision.to_owned(),
+                layer.precision.name().to_owned(),
                 show_params(layer.input),
                 show_params(layer.output),
                 show_scales(&layer.weight_scales),
