@@ -14,6 +14,7 @@ use crate::plan::{Place, Plan, Step, Work};
 #[cfg(feature = "std")]
 use crate::run_dense::Helpers;
 use crate::run_dense::{self, Target};
+use crate::run_dynamic::Scratch;
 use crate::workspace::{Taken, Workspace};
 use crate::{Error, QuantParams};
 
@@ -65,13 +66,21 @@ pub(crate) fn run_step(step: &Step, run: &Run<'_>, workspace: &mut Workspace) ->
         _ => {}
     }
     let mut out = workspace.take(step.output);
-    let done = fill(step, run, workspace, &mut out);
+    let mut scratch = core::mem::take(&mut workspace.scratch);
+    let done = fill(step, run, workspace, &mut scratch, &mut out);
+    workspace.scratch = scratch;
     workspace.put(out);
     done
 }
 
 /// Computes the tensor of a step into `out`.
-fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> Result<(), Error> {
+fn fill(
+    step: &Step,
+    run: &Run<'_>,
+    workspace: &Workspace,
+    scratch: &mut Scratch,
+    out: &mut Taken,
+) -> Result<(), Error> {
     let Run { kernel, inputs, samples, .. } = *run;
     let count = step.elements * samples;
     let floats = |place: Place| workspace.floats(place, inputs, count);
@@ -97,6 +106,11 @@ fn fill(step: &Step, run: &Run<'_>, workspace: &Workspace, out: &mut Taken) -> R
                     kernel.matmul_blocked(input, rows, weights, epilogue, out.floats(count))
                 }
             }
+        }
+        Work::DenseDynamic { input, rows, dense } => {
+            let rows = rows * samples;
+            let input = workspace.floats(*input, inputs, rows * dense.weights.k());
+            dense.run(kernel, input, rows, scratch, out.floats(count));
         }
         Work::Lookup { input, table } => kernel.lookup(table, bytes(*input), out.bytes(count)),
         Work::Add { inputs: [a, b], output, min, max } => {

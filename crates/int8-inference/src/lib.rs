@@ -67,6 +67,7 @@ mod quantization;
 #[cfg(feature = "std")]
 mod results;
 mod run_dense;
+mod run_dynamic;
 mod session;
 #[cfg(feature = "std")]
 mod threads;

@@ -27,6 +27,7 @@ use crate::Error;
 use crate::compile::graph::op;
 use crate::error::OTHER_RUNTIME;
 use dequantize_linear::DequantizeLinear;
+pub(crate) use dynamic_quantize_linear::params_of_range;
 use quantize_linear::QuantizeLinear;
 
 /// A node of one of the operators.
@@ -83,7 +84,6 @@ impl Operator {
         }
     }
 
-    #[cfg(feature = "std")]
     /// Whether a result depends on all samples together, so that a batch may not be cut.
     pub(crate) fn couples_samples(&self) -> bool {
         matches!(self, Self::DynamicQuantizeLinear)

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use onnx_model::{DataType, Dim};
 
 use crate::compile::dense::{Dense, DenseOutput};
+use crate::compile::dense_dynamic::DenseDynamic;
 use crate::compile::dense_float::DenseFloat;
 use crate::expression::Expression;
 use crate::float_region::FloatRegion;
@@ -109,6 +110,12 @@ pub(crate) enum Work {
         rows: usize,
         dense: Box<DenseFloat>,
     },
+    /// `rows` matrix rows per sample, quantized by the range they have together.
+    DenseDynamic {
+        input: Place,
+        rows: usize,
+        dense: Box<DenseDynamic>,
+    },
     Lookup {
         input: Place,
         table: Box<[u8; 256]>,
@@ -145,10 +152,10 @@ impl Plan {
         self.steps.iter().any(|step| matches!(step.work, Work::Float(_) | Work::Operator(_)))
     }
 
-    #[cfg(feature = "std")]
     /// Whether samples that run together change each other's results.
     pub(crate) fn couples_samples(&self) -> bool {
         self.steps.iter().any(|step| match &step.work {
+            Work::DenseDynamic { .. } => true,
             Work::Operator(step) => step.operator.couples_samples(),
             _ => false,
         })
@@ -194,6 +201,10 @@ impl Step {
                 let DenseFloat { weights, .. } = dense.as_ref();
                 format!("dense {}{} -> {}, {}", repeats(*rows), weights.k(), weights.n(), weights.describe())
             }
+            Work::DenseDynamic { rows, dense, .. } => {
+                let (k, n) = (dense.weights.k(), dense.weights.n());
+                format!("dense {}{k} -> {n}, f32 quantized by its range, u8 x s8 -> f32", repeats(*rows))
+            }
             Work::Lookup { .. } => format!("table lookup {elements} u8 -> u8"),
             Work::Add { .. } => format!("add {elements} u8 + u8 -> u8"),
             Work::Map { .. } => format!("elementwise function of {elements} f32"),
@@ -214,6 +225,7 @@ impl Step {
             | Work::Dequantize { input, .. }
             | Work::Dense { input, .. }
             | Work::DenseFloat { input, .. }
+            | Work::DenseDynamic { input, .. }
             | Work::Lookup { input, .. }
             | Work::Map { input, .. }
             | Work::Softmax { input, .. }

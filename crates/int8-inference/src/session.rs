@@ -116,8 +116,9 @@ impl Session {
         }
         let (width_in, width_out) = (x.len() / batch, y.len() / batch);
         let pool = FloatPool::new(1);
-        for first in (0..batch).step_by(CHUNK) {
-            let samples = CHUNK.min(batch - first);
+        let chunk = self.together(batch)?.unwrap_or(CHUNK);
+        for first in (0..batch).step_by(chunk) {
+            let samples = chunk.min(batch - first);
             let values = &x[first * width_in..][..samples * width_in];
             let run = Run {
                 kernel: self.kernel,
@@ -160,6 +161,22 @@ impl Session {
         Ok(sample)
     }
 
+    /// How many samples of a batch have to run together, where they depend on each other.
+    fn together(&self, batch: usize) -> Result<Option<usize>, Error> {
+        match self.plan.fixed_batch.filter(|_| self.couples_samples()) {
+            // Padding would be seen by the other samples.
+            Some(fixed) if !batch.is_multiple_of(fixed) => Err(self.wrong_batch(fixed, batch)),
+            Some(fixed) => Ok(Some(fixed)),
+            None => Ok(self.couples_samples().then_some(batch.max(1))),
+        }
+    }
+
+    fn wrong_batch(&self, fixed: usize, batch: usize) -> Error {
+        Error::Input {
+            input: self.plan.inputs.first().map(|input| input.name.clone()).unwrap_or_default(),
+            reason: format!("the model takes batches of exactly {fixed}, this one has {batch}"),
+        }
+    }
     fn wrong_slice(&self, what: &str, batch: usize, has: usize, wants: usize) -> Error {
         Error::Input {
             input: self.plan.inputs[0].name.clone(),
@@ -182,6 +199,11 @@ impl Session {
     /// The only batch size the model runs with; `None` when it runs with any.
     pub fn fixed_batch(&self) -> Option<usize> {
         self.plan.fixed_batch
+    }
+
+    /// Whether samples that run together change each other's results, as they do where DynamicQuantizeLinear takes its range from all of them.
+    pub fn couples_samples(&self) -> bool {
+        self.plan.couples_samples()
     }
 
     /// The real tensors that the model quantizes, in the order they are made.

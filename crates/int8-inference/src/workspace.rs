@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::dynamic::Dynamic;
 use crate::execute::InputView;
 use crate::plan::{Place, Plan};
+use crate::run_dynamic::Scratch;
 
 /// The buffers of one run at a time, for [`Session::run_with`](crate::Session::run_with). They grow to the largest batch seen and are used
 /// again.
@@ -13,6 +14,7 @@ pub struct Workspace {
     floats: Vec<Vec<f32>>,
     bytes: Vec<Vec<u8>>,
     pub(crate) dynamics: Vec<Option<Dynamic>>,
+    pub(crate) scratch: Scratch,
 }
 
 impl Workspace {

@@ -9,6 +9,7 @@ use onnx_model::proto::NodeProto;
 use onnx_model::{DataType, ValueInfo};
 
 use super::dense::{DensePattern, match_dense};
+use super::dense_dynamic::match_dense_dynamic;
 use super::dense_float::match_dense_float;
 use super::elementwise::{Region, clip_bounds, region};
 use super::graph::{Dequantize, Graph, op};
@@ -35,7 +36,9 @@ pub(crate) fn decide<'a>(graph: &Graph<'a>, wanted: &[&'a str]) -> Result<Vec<It
         // In a float model that needs the float runtime, the engine takes what its dense layers need; the rest is better off in one
         // piece over there.
         let layers = reached.iter().filter_map(|node| natives.get(node));
-        let layers = layers.filter(|item| matches!(item.kind, ItemKind::DenseFloat(_) | ItemKind::Operator(..)));
+        let layers = layers.filter(|item| {
+            matches!(item.kind, ItemKind::DenseFloat(_) | ItemKind::DenseDynamic(_) | ItemKind::Operator(..))
+        });
         let results: Vec<&'a str> = layers.flat_map(|item| item.outputs.iter().copied()).collect();
         let needed: BTreeSet<usize> = reach(graph, &natives, &results).into_iter().collect();
         natives.retain(|node, _| needed.contains(node));
@@ -163,6 +166,10 @@ impl<'g, 'a> Decider<'g, 'a> {
                 *sample.last_mut()? = dense.n;
                 Some(sample)
             }
+            ItemKind::DenseDynamic(dense) => {
+                *sample.last_mut()? = dense.n;
+                Some(sample)
+            }
             _ => Some(sample),
         }
     }
@@ -277,6 +284,10 @@ impl<'g, 'a> Decider<'g, 'a> {
         let found = match_dense_float(graph, output, |name| self.sample(name), |name| self.is_inner(name))?;
         if let Some((input, dense)) = found {
             return Ok(Some(one(input, output, ItemKind::DenseFloat(dense))));
+        }
+        let found = match_dense_dynamic(graph, output, |name| self.sample(name), |name| self.is_inner(name))?;
+        if let Some((input, dense)) = found {
+            return Ok(Some(one(input, output, ItemKind::DenseDynamic(dense))));
         }
         let Some(first) = node.input.first() else { return Ok(None) };
         if is_reshape(graph, node) {

@@ -12,6 +12,7 @@ use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
 
 use super::graph::Graph;
+use super::integer_weights::{IntegerWeights, integers};
 use super::product::{Product, match_product};
 use crate::Error;
 use crate::error::OTHER_RUNTIME;
@@ -41,14 +42,6 @@ pub(crate) struct Dense {
     pub(crate) reach: (i32, i32),
     /// Channels whose 16-bit pair sums cannot overflow.
     pub(crate) pair_sums_proven: usize,
-}
-
-/// A layer's weights as the kernels take them: row-major `[k, n]`, zero points `[n]` or none.
-struct Loaded {
-    values: Vec<i8>,
-    k: usize,
-    n: usize,
-    zero_points: Vec<i8>,
 }
 
 /// What leaves the accumulators.
@@ -83,12 +76,8 @@ impl DensePattern<'_> {
 
     /// Reads, checks and packs the layer's constants. Inputs are known to be within `levels`.
     pub(crate) fn load(&self, graph: &Graph<'_>, kernel: &dyn Kernel, levels: (u8, u8)) -> Result<Dense, Error> {
-        let loaded = self.weights(graph)?;
-        let weights = Weights {
-            zero_points: &loaded.zero_points,
-            input_levels: levels,
-            ..Weights::new(&loaded.values, loaded.k, loaded.n)
-        };
+        let weights = self.weights(graph)?;
+        let weights = weights.for_inputs(levels);
         let weight_scales = self.weight_scales(graph, weights.n)?;
         let scales: Vec<f32> = weight_scales.iter().map(|scale| self.input.scale * scale).collect();
         if let Some(bad) = scales.iter().find(|scale| !(scale.is_finite() && **scale > 0.0)) {
@@ -109,33 +98,18 @@ impl DensePattern<'_> {
         Ok(Dense { weights: kernel.pack_weights(&weights), bias, output, reach, pair_sums_proven })
     }
 
-    fn weights(&self, graph: &Graph<'_>) -> Result<Loaded, Error> {
+    fn weights(&self, graph: &Graph<'_>) -> Result<IntegerWeights, Error> {
         let tensor = graph
             .constant(&self.weights.input[0])
             .ok_or_else(|| self.unsupported("its weights are not plain 8-bit integers".to_owned()))?;
         let [rows, columns] = tensor.shape[..] else {
             return Err(self.unsupported(format!("its weights have the shape {:?}, not two dimensions", tensor.shape)));
         };
-        let (k, n) = if self.transposed { (columns, rows) } else { (rows, columns) };
+        let n = if self.transposed { rows } else { columns };
         let (unsigned, wide) =
             integers(&tensor.data).ok_or_else(|| self.unsupported("its weights are not 8-bit integers".to_owned()))?;
-        let mut zero_points = self.weight_zero_points(graph, unsigned, n)?;
-        let output = |index: usize| if self.transposed { index / columns } else { index % columns };
-        let fits = |(index, &value): (usize, &i16)| i8::try_from(value - zero_points[output(index)]).is_ok();
-        // An integer less its zero point is the same weight without one, as long as it fits 8 bits; symmetric weights are the faster ones.
-        let shift: Vec<i16> = match wide.iter().enumerate().all(fits) {
-            true => core::mem::take(&mut zero_points),
-            false if unsigned => vec![128; n],
-            false => vec![0; n],
-        };
-        zero_points.iter_mut().zip(&shift).for_each(|(zero_point, shift)| *zero_point -= shift);
-        let mut values = vec![0; k * n];
-        for (index, value) in wide.into_iter().enumerate() {
-            let output = output(index);
-            let input = if self.transposed { index % columns } else { index / columns };
-            values[input * n + output] = (value - shift[output]) as i8;
-        }
-        Ok(Loaded { values, k, n, zero_points: zero_points.into_iter().map(|zero_point| zero_point as i8).collect() })
+        let zero_points = self.weight_zero_points(graph, unsigned, n)?;
+        Ok(IntegerWeights::new([rows, columns], self.transposed, (unsigned, wide), zero_points))
     }
 
     /// The zero point of each output channel, in the numbers of the file.
@@ -280,14 +254,5 @@ impl DensePattern<'_> {
 
     fn unsupported(&self, reason: String) -> Error {
         Error::Unsupported { node: describe(self.node), reason, way_out: OTHER_RUNTIME }
-    }
-}
-
-/// The values of an 8-bit tensor, and whether they are unsigned.
-fn integers(data: &TensorData) -> Option<(bool, Vec<i16>)> {
-    match data {
-        TensorData::U8(values) => Some((true, values.iter().map(|&value| value.into()).collect())),
-        TensorData::I8(values) => Some((false, values.iter().map(|&value| value.into()).collect())),
-        _ => None,
     }
 }

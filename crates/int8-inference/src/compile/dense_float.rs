@@ -107,7 +107,7 @@ pub(crate) fn match_dense_float<'a, 's>(
 }
 
 /// Whether a tensor of this shape, added to one of `rank` dimensions of which the last is `n`, is one value per channel or one for all.
-fn is_bias(shape: &[usize], rank: usize, n: usize) -> bool {
+pub(super) fn is_bias(shape: &[usize], rank: usize, n: usize) -> bool {
     let Some((&last, front)) = shape.split_last() else { return true };
     shape.len() <= rank && front.iter().all(|&dim| dim == 1) && (last == n || last == 1)
 }

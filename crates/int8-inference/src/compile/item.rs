@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use onnx_model::proto::NodeProto;
 
 use super::dense::DensePattern;
+use super::dense_dynamic::DenseDynamicPattern;
 use super::dense_float::DenseFloatPattern;
 use crate::expression::Expression;
 use crate::operators::Operator;
@@ -27,6 +28,8 @@ pub(crate) enum ItemKind<'a> {
     Dense(DensePattern<'a>),
     /// f32 product with everything fused behind it.
     DenseFloat(DenseFloatPattern<'a>),
+    /// u8 x s8 product of an f32 tensor quantized by its own range, with everything fused behind it.
+    DenseDynamic(DenseDynamicPattern<'a>),
     /// u8 -> u8 through a table of an elementwise function.
     Lookup { function: Expression, from: QuantParams, params: QuantParams },
     /// Sum of two quantized tensors, clamped to an interval of real numbers.

@@ -14,6 +14,7 @@ use onnx_model::{DataType, Model, TensorData, ValueInfo};
 
 use super::buffers::{self, Virtual};
 use super::dense::{DenseOutput, DensePattern};
+use super::dense_dynamic::DenseDynamicPattern;
 use super::dense_float::DenseFloatPattern;
 use super::graph::Graph;
 use super::item::{Item, ItemKind};
@@ -213,6 +214,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             }
             ItemKind::Dense(pattern) => self.dense(first, output, &pattern),
             ItemKind::DenseFloat(pattern) => self.dense_float(first, output, &pattern),
+            ItemKind::DenseDynamic(pattern) => self.dense_dynamic(first, output, &pattern),
             ItemKind::Lookup { function, from, params } => {
                 let (input, sample) = self.quantized_operand(first)?;
                 let table = table(&function, from, params);
@@ -286,6 +288,24 @@ impl<'g, 'a> Lowering<'g, 'a> {
             DenseOutput::F32 { .. } => None,
         };
         self.emit(output, Work::Dense { input: place, rows, dense: Box::new(dense) }, sample, params)
+    }
+
+    fn dense_dynamic(
+        &mut self,
+        input: &'a str,
+        output: &'a str,
+        pattern: &DenseDynamicPattern<'a>,
+    ) -> Result<(), Error> {
+        let (place, mut sample) = self.operand(input)?;
+        let elements = shape::elements(input, &sample)?;
+        let dense = pattern.load(self.graph, self.kernel)?;
+        if let Some(last) = sample.last_mut() {
+            *last = pattern.n;
+        }
+        let rows = sample[..sample.len().saturating_sub(1)].iter().product();
+        let macs = (elements as u64).saturating_mul(pattern.n as u64);
+        self.plan.macs_per_sample = self.plan.macs_per_sample.saturating_add(macs);
+        self.emit(output, Work::DenseDynamic { input: place, rows, dense: Box::new(dense) }, sample, None)
     }
 
     fn dense_float(&mut self, input: &'a str, output: &'a str, pattern: &DenseFloatPattern<'a>) -> Result<(), Error> {
@@ -434,7 +454,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 params: value.params,
             });
         }
-        if !self.plan.in_one_piece() {
+        if !self.plan.in_one_piece() && !self.plan.couples_samples() {
             self.plan.fixed_batch = None;
         }
         let Plan { steps, inputs, .. } = &mut self.plan;

@@ -66,7 +66,7 @@ pub(crate) fn match_product<'a>(
 }
 
 /// `outer` applied after `inner`, as one interval.
-fn narrow(inner: (f32, f32), outer: (f32, f32)) -> (f32, f32) {
+pub(super) fn narrow(inner: (f32, f32), outer: (f32, f32)) -> (f32, f32) {
     (inner.0.clamp(outer.0, outer.1), inner.1.clamp(outer.0, outer.1))
 }
 

@@ -26,7 +26,15 @@ pub(super) fn run(operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
 ///
 /// A tensor of zeros alone, for which the operator's definition divides 0 by 0, has the scale 1, as in ONNX Runtime.
 pub(crate) fn params_of_range(values: &[f32]) -> QuantParams {
-    let (low, high) = values.iter().fold((0.0f32, 0.0f32), |(low, high), &value| (low.min(value), high.max(value)));
+    // Side by side in lanes, which the compiler turns into vectors; NaN is no bound.
+    let mut lanes = [(0.0f32, 0.0f32); 16];
+    for chunk in values.chunks(lanes.len()) {
+        for ((low, high), &value) in lanes.iter_mut().zip(chunk) {
+            *low = if value < *low { value } else { *low };
+            *high = if value > *high { value } else { *high };
+        }
+    }
+    let (low, high) = lanes.iter().fold((0.0f32, 0.0f32), |(low, high), lane| (low.min(lane.0), high.max(lane.1)));
     let scale = if low == high { 1.0 } else { (high - low) / 255.0 };
     let zero_point = libm::rintf((0.0 - low / scale).clamp(0.0, 255.0)) as u8;
     QuantParams { scale, zero_point, signed: false }

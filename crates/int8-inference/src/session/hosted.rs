@@ -1,6 +1,5 @@
 //! Runs a session where there are files, threads and arrays.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -140,7 +139,7 @@ impl Session {
         }
         let sample = self.plan.inputs[0].sample.as_deref().unwrap_or_default();
         let (width_in, width_out) = (x.len() / batch, y.len() / batch);
-        let split = self.split(batch);
+        let split = self.split(batch)?;
         let pieces = x.chunks(split.piece * width_in).zip(y.chunks_mut(split.piece * width_out));
         self.each(split, pieces, |(values, y)| {
             let inputs = [InputView { values, sample, tensor: None }];
@@ -162,13 +161,9 @@ impl Session {
         let batch = given.first().map_or(1, |array| array.shape()[0]);
         let alone = |piece| Pieced { piece, helpers: 0, layers: true };
         let split = match self.plan.fixed_batch {
-            // Padding would be seen by the other samples.
-            Some(fixed) if self.plan.couples_samples() && batch % fixed != 0 => {
-                return Err(self.wrong_batch(fixed, batch));
-            }
-            Some(fixed) => alone(fixed),
+            Some(fixed) if !self.couples_samples() => alone(fixed),
             None if self.plan.in_one_piece() => alone(batch.max(1)),
-            None => self.split(batch),
+            _ => self.split(batch)?,
         };
         // A batch of 0 still runs once, for the shapes of its empty results.
         let starts = (0..batch.max(1)).step_by(split.piece);
@@ -236,21 +231,17 @@ impl Session {
         self.with_workspace(&views, batch, true, |run, workspace| self.plan.execute_observed(run, workspace, see))
     }
 
-    pub(super) fn wrong_batch(&self, fixed: usize, batch: usize) -> Error {
-        Error::Input {
-            input: self.plan.inputs.first().map(|input| input.name.clone()).unwrap_or_default(),
-            reason: format!("the model takes batches of exactly {fixed}, this one has {batch}"),
-        }
-    }
-
     /// How a plan without float runtime is run: in pieces that fit the cache, samples or layers shared among threads where threads pay.
-    fn split(&self, batch: usize) -> Pieced {
-        match threads::choose(&self.plan, batch, self.hosted.threads) {
+    fn split(&self, batch: usize) -> Result<Pieced, Error> {
+        if let Some(piece) = self.together(batch)? {
+            return Ok(Pieced { piece, helpers: 0, layers: true });
+        }
+        Ok(match threads::choose(&self.plan, batch, self.hosted.threads) {
             Split::Samples { threads, piece } => {
                 Pieced { piece: piece.min(CHUNK), helpers: threads - 1, layers: false }
             }
             Split::Channels => Pieced { piece: batch.clamp(1, CHUNK), helpers: 0, layers: true },
-        }
+        })
     }
 
     /// Does `work` on every piece, on as many threads as `split` says; returns the first error met.

@@ -65,6 +65,13 @@ impl Builder {
         output
     }
 
+    /// A node that makes `N` tensors.
+    pub(crate) fn nodes<const N: usize>(&mut self, node: NodeProto) -> [String; N] {
+        let outputs = std::array::from_fn(|_| self.fresh("t"));
+        self.nodes.push(NodeProto { output: outputs.to_vec(), name: Some(format!("n{}", self.count)), ..node });
+        outputs
+    }
+
     pub(crate) fn quantize(&mut self, tensor: &str, params: Params) -> String {
         let [scale, zero] = self.params(params);
         self.op("QuantizeLinear", &[tensor, &scale, &zero])

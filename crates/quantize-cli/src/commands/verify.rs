@@ -94,6 +94,7 @@ pub(crate) fn verify(path: &Path, model: &Model, session: &Session, kernels_only
         }
     };
     let threads = thread_counts();
+    // Where samples depend on each other, only all of them together give what was recorded.
     let batches = if session.couples_samples() { vec![probe.samples()] } else { batches(probe.samples()) };
     let available = Isa::ALL.into_iter().filter(|&isa| kernels::with_isa(isa).is_some()).count();
     let bar = progress::bar(Some(available * threads.len() * batches.len()), "verifying");
