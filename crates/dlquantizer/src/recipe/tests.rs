@@ -3,6 +3,8 @@ use crate::range::Percentile;
 use proptest::prelude::*;
 
 const DOCUMENTED: &str = r#"
+precision = "int8"
+block = 32
 range = "minmax"
 activations = "u8"
 scheme = "asymmetric"
@@ -39,14 +41,34 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     fn weights() -> impl Strategy<Value = Granularity> {
         prop::sample::select(vec![Granularity::PerChannel, Granularity::PerTensor])
     }
-    let precision = prop::sample::select(vec![Precision::Int8, Precision::Float]);
+    fn precision() -> impl Strategy<Value = Precision> {
+        prop::sample::select(Precision::ALL.to_vec())
+    }
+    fn block() -> impl Strategy<Value = Option<NonZeroU32>> {
+        prop::option::of((1..=u32::MAX).prop_map(|block| NonZeroU32::new(block).unwrap()))
+    }
     let pattern = r#"[a-z/."\\ \n*?_0-9é]{0,12}"#.prop_filter("a glob", |pattern| matcher(pattern).is_ok());
-    let layer = (pattern, prop::option::of(precision), prop::option::of(range()), prop::option::of(weights()))
-        .prop_map(|(pattern, precision, range, weights)| LayerChoice { pattern, precision, range, weights });
+    let choices = (prop::option::of(precision()), block(), prop::option::of(range()), prop::option::of(weights()));
+    let layer = (pattern, choices).prop_map(|(pattern, (precision, block, range, weights))| LayerChoice {
+        pattern,
+        precision,
+        block,
+        range,
+        weights,
+    });
     let activations = prop::sample::select(vec![ActivationType::U8, ActivationType::I8]);
     let scheme = prop::sample::select(vec![Scheme::Asymmetric, Scheme::Symmetric]);
-    (range(), activations, scheme, weights(), prop::collection::vec(layer, 0..4)).prop_map(
-        |(range, activations, scheme, weights, layers)| Recipe { range, activations, scheme, weights, layers },
+    let layers = prop::collection::vec(layer, 0..4);
+    (precision(), block(), range(), activations, scheme, weights(), layers).prop_map(
+        |(precision, block, range, activations, scheme, weights, layers)| Recipe {
+            precision,
+            block,
+            range,
+            activations,
+            scheme,
+            weights,
+            layers,
+        },
     )
 }
 
@@ -90,7 +112,8 @@ proptest! {
         prop_assert_eq!(layers.len(), names.len());
         for (layer, name) in layers.iter().zip(&names) {
             let choices = matching(name);
-            prop_assert_eq!(layer.precision, choices.iter().find_map(|choice| choice.precision).unwrap_or(Precision::Int8));
+            prop_assert_eq!(layer.precision, choices.iter().find_map(|choice| choice.precision).unwrap_or(recipe.precision));
+            prop_assert_eq!(layer.block, choices.iter().find_map(|choice| choice.block).or(recipe.block));
             prop_assert_eq!(layer.range, choices.iter().find_map(|choice| choice.range).unwrap_or(recipe.range));
             prop_assert_eq!(layer.weights, choices.iter().find_map(|choice| choice.weights).unwrap_or(recipe.weights));
         }
@@ -101,10 +124,15 @@ proptest! {
 fn the_documented_recipe_means_what_it_says() {
     let recipe = parse(DOCUMENTED);
     assert_eq!(recipe.for_layers(&["fc1", "fc3", "fc30"]).unwrap(), {
-        let default =
-            LayerRecipe { precision: Precision::Int8, range: RangeMethod::MinMax, weights: Granularity::PerChannel };
+        let default = LayerRecipe {
+            precision: Precision::Int8,
+            block: NonZeroU32::new(32),
+            range: RangeMethod::MinMax,
+            weights: Granularity::PerChannel,
+        };
         let fc3 = LayerRecipe {
             precision: Precision::Float,
+            block: NonZeroU32::new(32),
             range: RangeMethod::Percentile(Percentile::new(99.9).unwrap()),
             weights: Granularity::PerTensor,
         };
@@ -118,7 +146,7 @@ fn an_empty_recipe_is_the_default() {
     assert_eq!(parse(""), Recipe::default());
     assert_eq!(
         Recipe::default().to_toml(),
-        "range = \"minmax\"\nactivations = \"u8\"\nscheme = \"asymmetric\"\nweights = \"per-channel\"\n"
+        "precision = \"int8\"\nrange = \"minmax\"\nactivations = \"u8\"\nscheme = \"asymmetric\"\nweights = \"per-channel\"\n"
     );
 }
 
@@ -130,7 +158,7 @@ fn every_way_to_write_a_percentile() {
     assert_eq!(range("range = { percentile = 99 }"), percentile(99.0));
     assert_eq!(range("range.percentile = 99.9"), percentile(99.9));
     assert_eq!(range("[range]\npercentile = 1e2"), percentile(100.0));
-    assert!(parse("range = \"percentile\"").to_toml().starts_with("range = { percentile = 99.99 }\n"));
+    assert!(parse("range = \"percentile\"").to_toml().contains("\nrange = { percentile = 99.99 }\n"));
 }
 
 #[test]
@@ -155,15 +183,15 @@ fn later_entries_win_choice_by_choice() {
 fn unknown_keys_name_line_and_nearest_key() {
     assert_eq!(
         message("range = \"minmax\"\nactivation = \"u8\"\n"),
-        "r.toml: line 2: unknown key `activation`; did you mean `activations`? known here are range, activations, scheme, weights, layer"
+        "r.toml: line 2: unknown key `activation`; did you mean `activations`? known here are precision, block, range, activations, scheme, weights, layer"
     );
     assert_eq!(
         message("[[layer]]\nmatch = \"a\"\n\n[[layer]]\nmatch = \"b\"\nprecison = \"float\"\n"),
-        "r.toml: line 6: unknown key `precison`; did you mean `precision`? known here are match, precision, range, weights"
+        "r.toml: line 6: unknown key `precison`; did you mean `precision`? known here are match, precision, block, range, weights"
     );
     assert_eq!(
         message("[[layer]]\nzzz = 1\n"),
-        "r.toml: line 2: unknown key `zzz`; known here are match, precision, range, weights"
+        "r.toml: line 2: unknown key `zzz`; known here are match, precision, block, range, weights"
     );
     assert!(message("[[layers]]\nmatch = \"a\"\n").contains("line 1: unknown key `layers`; did you mean `layer`?"));
 }
@@ -199,6 +227,12 @@ fn wrong_values_and_syntax_name_the_line() {
         ("\n[layer]\nmatch = \"a\"\n", "line 2: choices for layers stand below [[layer]]"),
         ("[[layer]]\nmatch = 3\n", "line 2: the value of `match` must be a word in quotes"),
         ("[[layer]]\nprecision = \"float\"\n", "line 1: missing field `match`"),
+        ("block = \"many\"\n", "line 1: the value of `block` must be a number of inputs, such as 32"),
+        ("block = 0\n", "line 1: invalid value: integer `0`, expected a nonzero u32"),
+        (
+            "precision = \"int4\"\n",
+            "line 1: unknown variant `int4`, expected one of `int8`, `dynamic`, `int8-weights`, `int4-weights`, `float`",
+        ),
         ("[[layer]]\n\nmatch = \"fc[1\"\n", "line 3: \"fc[1\" is not a pattern: unclosed character class"),
     ] {
         let message = message(text);

@@ -11,6 +11,7 @@ mod emit_edges;
 mod invariance;
 mod layers;
 mod opset;
+mod precisions;
 mod prepare;
 mod prepare_edges;
 mod probe;
