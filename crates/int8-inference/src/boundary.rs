@@ -62,11 +62,6 @@ impl Session {
         boundary.outputs.extend(made.cloned());
         boundary
     }
-
-    /// Whether samples that run together change each other's results, as they do where a range is found at run time.
-    pub fn couples_samples(&self) -> bool {
-        self.plan().couples_samples()
-    }
 }
 
 fn computed(input: &OperatorInput) -> Option<&WholeInput> {

@@ -26,6 +26,9 @@ const VARIANTS: [(&str, bool, [&str; 4]); 10] = [
 /// Ranges that cut values off, besides the default that does not; the models of single operators have the others.
 const RANGES: [&str; 3] = ["percentile", "entropy", "mse"];
 
+/// Precisions whose results are those of float activations or of ranges found in the run.
+const UNCALIBRATED: [&str; 3] = ["dynamic", "int8-weights", "int4-weights"];
+
 /// A float model with samples to calibrate and to test it.
 struct Shipped {
     name: &'static str,
@@ -88,6 +91,14 @@ fn ours(judge: &mut Judge<'_>, shipped: &Shipped) -> Result<usize> {
         judge.quantize.emit(model, &state, Some(&recipe), &int8)?;
         judge.valid(&name, &[&int8])?;
         judge.int8(&name, &int8, test, &expected)?;
+    }
+    for precision in UNCALIBRATED {
+        let name = format!("{name}.{precision}");
+        let emitted = judge.file(&format!("{name}.onnx"));
+        let emit = ["emit", "--precision", precision].map(Path::new);
+        judge.quantize.run(emit.into_iter().chain([model.as_path(), "-o".as_ref(), &emitted]))?;
+        judge.valid(&name, &[&emitted])?;
+        judge.float(&name, &emitted, test)?;
     }
     Ok(layers)
 }

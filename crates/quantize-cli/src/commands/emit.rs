@@ -108,7 +108,7 @@ impl Report for EmitReport {
             ]
         });
         format!(
-            "{}\nfloat {}, int8 {}: {:.3} of the size\nwrote {}\n",
+            "{}\nfloat {}, quantized {}: {:.3} of the size\nwrote {}\n",
             format::table(columns, rows),
             format::bytes(self.bytes_float),
             format::bytes(self.bytes_int8),

@@ -144,10 +144,16 @@ pub(crate) fn layers(model: &Model) -> Result<Vec<LayerReport>, Error> {
     let index = GraphIndex::new(graph)?;
     let mut layers = Vec::new();
     for node in index.order().iter().map(|&position| &graph.node[position]) {
-        if !matches!(node.op_type(), "Gemm" | "MatMul" | "Conv") {
-            continue;
-        }
-        let constants: Vec<_> = node.input.iter().skip(1).filter_map(|name| stored(graph, &index, name)).collect();
+        // Where the operator has its weights and its bias.
+        let parameters: &[usize] = match node.op_type() {
+            "Gemm" | "MatMul" | "Conv" => &[1, 2],
+            "MatMulInteger" => &[1],
+            "QLinearMatMul" => &[3],
+            "QGemm" => &[3, 6],
+            _ => continue,
+        };
+        let constants = parameters.iter().filter_map(|&place| node.input.get(place));
+        let constants: Vec<_> = constants.filter_map(|name| stored(graph, &index, name)).collect();
         let Some((shape, data_type)) = constants.first() else { continue };
         let name = match (node.name(), node.output.first()) {
             ("", Some(output)) => output.clone(),
