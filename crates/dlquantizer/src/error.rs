@@ -183,8 +183,8 @@ pub enum Error {
     },
     /// A layer becomes int8 by ranges that nobody has collected.
     #[error(
-        "layer \"{layer}\" becomes int8 by the ranges of a calibration, and none is given; run `quantize calibrate`, or choose \
-         precision = \"dynamic\", \"int8-weights\" or \"int4-weights\" in the recipe"
+        "layer \"{layer}\" becomes int8 by the ranges of a calibration, and none is given; run `quantize calibrate` and pass its file, or \
+         choose another precision, in the recipe or with --precision: dynamic, int8-weights or int4-weights"
     )]
     NeedsCalibration {
         /// The layer.

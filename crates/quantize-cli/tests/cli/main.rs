@@ -12,6 +12,7 @@ mod help;
 mod interruption;
 mod invariance;
 mod json;
+mod precisions;
 mod sample_check;
 mod shards;
 mod standard_streams;
