@@ -36,9 +36,16 @@ def session(path, level=None, save_to=None):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+def is_quantized(node):
+    """Whether the node makes 8-bit integers; QGemm without a scale of its result makes real numbers."""
+    return node.op_type.startswith("QLinear") or node.op_type == "QuantizeLinear" or (
+        node.op_type == "QGemm" and len(node.input) > 7
+    )
+
+
 def quantized_activations(graph):
     constants = {initializer.name for initializer in graph.initializer}
-    return [n.output[0] for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] not in constants]
+    return [node.output[0] for node in graph.node if is_quantized(node) and node.input[0] not in constants]
 
 
 def names_in_optimized(wanted, graph):

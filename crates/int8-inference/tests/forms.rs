@@ -232,6 +232,71 @@ fn weights_kept_in_float_are_quantized_once_and_nodes_that_do_nothing_cost_nothi
     assert_eq!(steps, plain_steps);
 }
 
+#[test]
+fn a_pair_of_nodes_for_each_reader_is_one() {
+    let (input, hidden, sum) = (Params::u8(0.03, 101), Params::u8(0.06, 90), Params::u8(0.09, 80));
+    let build = |dedicated: bool| {
+        let mut builder = Builder::default();
+        let x_dq = builder.qdq("x", input);
+        let values = weights().iter().map(|&value| value as i8).collect();
+        let w_dq = builder.weights(&[K, N], values, &scales(), 1);
+        let product = builder.op("MatMul", &[&x_dq, &w_dq]);
+        let shared = builder.quantize(&product, hidden);
+        let first = builder.dequantize(&shared, hidden);
+        let second = if dedicated { builder.qdq(&product, hidden) } else { builder.dequantize(&shared, hidden) };
+        // Other parameters are another tensor.
+        let third = builder.qdq(&product, sum);
+        let added = builder.op("Add", &[&first, &second]);
+        let added = builder.qdq(&added, sum);
+        let y = builder.op("Add", &[&added, &third]);
+        builder.model(&[K], &[&y])
+    };
+    let x = samples(5);
+    let results = [false, true].map(|dedicated| {
+        let session = Session::new(&build(dedicated), &SessionOptions::default()).expect("a model that is read");
+        let y = session.run_tensors(&[Tensor::f32("x", &[5, K], x.clone()).expect("samples")]).expect("it runs");
+        (y[0].data.clone(), session.steps().into_iter().map(|step| step.work).collect::<Vec<_>>())
+    });
+    assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn integers_are_reshaped_on_the_way_to_a_layer() {
+    let input = Params::u8(0.03, 101);
+    let flattened = |reshape: &dyn Fn(&mut Builder, &str) -> String| {
+        let mut builder = Builder::default();
+        let x_dq = builder.qdq("x", input);
+        let flat = reshape(&mut builder, &x_dq);
+        let values = weights().iter().map(|&value| value as i8).collect();
+        let w_dq = builder.weights(&[K, N], values, &scales(), 1);
+        let y = builder.op("MatMul", &[&flat, &w_dq]);
+        (builder.model(&[3, K / 3], &[&y]), flat)
+    };
+    let shape = |builder: &mut Builder| builder.constant(Tensor::i64("", &[2], vec![-1, K as i64]).expect("a shape"));
+    for (model, flat) in [
+        flattened(&|builder, x| builder.op("Flatten", &[x])),
+        flattened(&|builder, x| {
+            let shape = shape(builder);
+            builder.op("Reshape", &[x, &shape])
+        }),
+    ] {
+        let session = Session::new(&model, &SessionOptions { taps: vec![flat], ..SessionOptions::default() });
+        let session = session.expect("a model that is read");
+        let steps: Vec<String> = session.steps().into_iter().map(|step| step.work).collect();
+        assert!(steps.contains(&format!("dense {K} -> {N}, u8 x s8 -> f32")), "{steps:?}");
+        let x = samples(4);
+        let results = session.run_tensors(&[Tensor::f32("x", &[4, 3, K / 3], x.clone()).expect("samples")]);
+        let results = results.expect("a model that runs");
+        let naive = NaiveDense { weights: &weights(), scales: &scales(), bias: &[0; N], input };
+        let rows = quantized_samples(&x, input);
+        let expected: Vec<f32> = rows.iter().flat_map(|row| naive.float(row)).collect();
+        assert_eq!(results[0].data, TensorData::F32(expected));
+        // Under its own name the reshaped tensor is as real as before.
+        let real: Vec<f32> = rows.iter().flatten().map(|&q| input.dequantize(q)).collect();
+        assert_eq!((&results[1].shape, &results[1].data), (&vec![4, K], &TensorData::F32(real)));
+    }
+}
+
 proptest! {
     #[test]
     fn any_operator_on_any_inputs_is_read_or_refused(

@@ -47,7 +47,7 @@ pub(crate) fn check_directory(output: &Path, inputs: &Path) -> Result<()> {
 /// Writes a file for each result.
 pub(crate) fn write_outputs(directory: &Path, results: &[Tensor]) -> Result<()> {
     for (index, tensor) in results.iter().enumerate() {
-        write_atomic(&directory.join(format!("output_{index}.pb")), &tensor.to_bytes())?;
+        write_atomic(directory.join(format!("output_{index}.pb")), &tensor.to_bytes())?;
     }
     Ok(())
 }

@@ -52,6 +52,22 @@ struct Run {
     integers: Vec<String>,
 }
 
+/// The steps of a model, as `quantize inspect` shows them.
+#[derive(Deserialize)]
+struct Inspected {
+    plan: Plan,
+}
+
+#[derive(Deserialize)]
+struct Plan {
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    work: String,
+}
+
 /// How far a tensor of ours is from theirs.
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]
@@ -134,6 +150,7 @@ impl Judge<'_> {
         let asked = format!("every dense layer as {}", in_short(expected.kernels).replace(", ", " or "));
         self.add(subject, "ONNX Runtime runs", asked, answer, fused == expected.layers);
 
+        self.integer_layers(subject, model, expected.layers)?;
         self.ours(model, samples, &tapped, &run.integers)?;
         let distances = self.compare(&tapped, &theirs, &run.integers)?;
         let mut least_equal = 100.0f64;
@@ -157,7 +174,28 @@ impl Judge<'_> {
 
         // Without taps: as users run it.
         self.ours(model, samples, &ours, &[])?;
-        let distances = self.compare(&ours, &theirs, &run.outputs)?;
+        self.classes(subject, model, [&ours, &theirs], &run.outputs, expected.same_class)
+    }
+
+    /// Whether a model gives the same classes here and there.
+    pub(crate) fn same_class(&mut self, subject: &str, model: &Path, samples: &Path, percent: f64) -> Result<()> {
+        let theirs = self.file(&format!("{subject}.onnxruntime.npz"));
+        let ours = self.file(&format!("{subject}.ours.npz"));
+        let run = self.onnxruntime(model, samples, &theirs)?;
+        self.ours(model, samples, &ours, &[])?;
+        self.classes(subject, model, [&ours, &theirs], &run.outputs, percent)
+    }
+
+    /// Whether results, ours and theirs, tell the same classes.
+    fn classes(
+        &mut self,
+        subject: &str,
+        model: &Path,
+        [ours, theirs]: [&Path; 2],
+        outputs: &[String],
+        asked: f64,
+    ) -> Result<()> {
+        let distances = self.compare(ours, theirs, outputs)?;
         let Some(Distance::Floats { samples, same_class, relative, .. }) = distances.first() else {
             anyhow::bail!("{} has no float output", model.display());
         };
@@ -168,8 +206,23 @@ impl Judge<'_> {
             shortfall: 100.0 - percent,
             details: json!(distances),
         };
-        let asked = format!(">= {} % of samples", expected.same_class);
-        self.add(subject, "same class", asked, answer, percent >= expected.same_class);
+        self.add(subject, "same class", format!(">= {asked} % of samples"), answer, percent >= asked);
+        Ok(())
+    }
+
+    /// Whether our own plan has an integer step for every dense layer.
+    pub(crate) fn integer_layers(&mut self, subject: &str, model: &Path, layers: usize) -> Result<()> {
+        let inspected: Inspected =
+            serde_json::from_slice(&self.quantize.run(["--json".as_ref(), "inspect".as_ref(), model.as_os_str()])?)?;
+        let work: Vec<String> = inspected.plan.steps.into_iter().map(|step| step.work).collect();
+        let integer = work.iter().filter(|work| work.starts_with("dense ") && work.contains(", u8 x ")).count();
+        let answer = Answer {
+            measured: format!("{integer} of {layers}"),
+            note: String::new(),
+            shortfall: layers.abs_diff(integer) as f64,
+            details: json!(work),
+        };
+        self.add(subject, "we run", "every dense layer in integers".to_owned(), answer, integer == layers);
         Ok(())
     }
 

@@ -9,18 +9,25 @@ use super::judge::{Expected, Judge, QGEMM, QLINEAR_MATMUL};
 use crate::workspace::Workspace;
 
 /// How ONNX Runtime's quantize_static is called: a name, whether Gemm becomes MatMul + Add first, and its arguments.
-const VARIANTS: [(&str, bool, [&str; 4]); 10] = [
-    ("u8-per-channel", false, ["u8", "per-channel", "asymmetric", "s8"]),
-    ("u8-per-tensor", false, ["u8", "per-tensor", "asymmetric", "s8"]),
-    ("s8-per-channel", false, ["s8", "per-channel", "asymmetric", "s8"]),
+const VARIANTS: [(&str, bool, [&str; 5]); 17] = [
+    ("u8-per-channel", false, ["u8", "per-channel", "asymmetric", "s8", "qdq"]),
+    ("u8-per-tensor", false, ["u8", "per-tensor", "asymmetric", "s8", "qdq"]),
+    ("s8-per-channel", false, ["s8", "per-channel", "asymmetric", "s8", "qdq"]),
     // What quantize_static does when only told the model.
-    ("s8-per-tensor", false, ["s8", "per-tensor", "asymmetric", "s8"]),
-    ("s8-symmetric", false, ["s8", "per-channel", "symmetric", "s8"]),
-    ("u8-weights-per-channel", false, ["u8", "per-channel", "asymmetric", "u8"]),
-    ("u8-weights-per-tensor", false, ["u8", "per-tensor", "asymmetric", "u8"]),
-    ("matmul-u8-per-channel", true, ["u8", "per-channel", "asymmetric", "s8"]),
-    ("matmul-s8-per-channel", true, ["s8", "per-channel", "asymmetric", "s8"]),
-    ("matmul-s8-symmetric", true, ["s8", "per-channel", "symmetric", "s8"]),
+    ("s8-per-tensor", false, ["s8", "per-tensor", "asymmetric", "s8", "qdq"]),
+    ("s8-symmetric", false, ["s8", "per-channel", "symmetric", "s8", "qdq"]),
+    ("u8-weights-per-channel", false, ["u8", "per-channel", "asymmetric", "u8", "qdq"]),
+    ("u8-weights-per-tensor", false, ["u8", "per-tensor", "asymmetric", "u8", "qdq"]),
+    ("matmul-u8-per-channel", true, ["u8", "per-channel", "asymmetric", "s8", "qdq"]),
+    ("matmul-s8-per-channel", true, ["s8", "per-channel", "asymmetric", "s8", "qdq"]),
+    ("matmul-s8-symmetric", true, ["s8", "per-channel", "symmetric", "s8", "qdq"]),
+    ("pairs-u8-per-channel", false, ["u8", "per-channel", "asymmetric", "s8", "pairs"]),
+    ("pairs-s8-per-tensor", false, ["s8", "per-tensor", "asymmetric", "s8", "pairs"]),
+    ("qoperator-u8-per-channel", false, ["u8", "per-channel", "asymmetric", "s8", "qoperator"]),
+    ("qoperator-s8-per-tensor", false, ["s8", "per-tensor", "asymmetric", "s8", "qoperator"]),
+    ("qoperator-u8-weights-per-tensor", false, ["u8", "per-tensor", "asymmetric", "u8", "qoperator"]),
+    ("qoperator-matmul-u8-per-channel", true, ["u8", "per-channel", "asymmetric", "s8", "qoperator"]),
+    ("qoperator-matmul-s8-symmetric", true, ["s8", "per-channel", "symmetric", "s8", "qoperator"]),
 ];
 
 /// Ranges that cut values off, besides the default that does not; the models of single operators have the others.
@@ -69,6 +76,10 @@ pub(crate) fn check(judge: &mut Judge<'_>, workspace: &Workspace) -> Result<()> 
             let name = format!("{}.{variant}", shipped.name);
             judge.subject(&name, |judge| theirs(judge, &shipped, &name, matmul, arguments, layers));
         }
+        let name = format!("{}.nncf", shipped.name);
+        judge.subject(&name, |judge| nncf(judge, &shipped, &name, layers));
+        let name = format!("{}.dynamic", shipped.name);
+        judge.subject(&name, |judge| dynamic(judge, &shipped, &name));
     }
     Ok(())
 }
@@ -103,13 +114,38 @@ fn ours(judge: &mut Judge<'_>, shipped: &Shipped) -> Result<usize> {
     Ok(layers)
 }
 
+/// Judges what NNCF makes of the float model. With the biases in float, as it writes them, ONNX Runtime adds them in float and both runtimes
+/// have other roundings, so that only the classes are compared; rounded to the steps that integer layers add them in, every integer is.
+fn nncf(judge: &mut Judge<'_>, shipped: &Shipped, name: &str, layers: usize) -> Result<()> {
+    let Shipped { model, calibration, test, same_class, .. } = shipped;
+    for biases in ["float", "int32"] {
+        let int8 = judge.file(&format!("{name}.{biases}.int8.onnx"));
+        let files = [model.as_os_str(), calibration.as_os_str(), int8.as_os_str(), biases.as_ref()];
+        judge.python.run("quantize_nncf.py", files)?;
+        if biases == "int32" {
+            judge.int8(name, &int8, test, &Expected { layers, kernels: &[QGEMM], same_class: *same_class })?;
+        } else {
+            judge.integer_layers(name, &int8, layers)?;
+            judge.same_class(name, &int8, test, 99.5)?;
+        }
+    }
+    Ok(())
+}
+
+/// Judges what ONNX Runtime's quantize_dynamic makes of the float model: ranges are those of whatever runs together.
+fn dynamic(judge: &mut Judge<'_>, shipped: &Shipped, name: &str) -> Result<()> {
+    let int8 = judge.file(&format!("{name}.int8.onnx"));
+    judge.python.run("quantize_dynamic.py", [&shipped.model, &int8])?;
+    judge.float(name, &int8, &shipped.test)
+}
+
 /// Judges what ONNX Runtime makes of the float model.
 fn theirs(
     judge: &mut Judge<'_>,
     shipped: &Shipped,
     name: &str,
     matmul: bool,
-    arguments: [&str; 4],
+    arguments: [&str; 5],
     layers: usize,
 ) -> Result<()> {
     let mut model = shipped.model.clone();

@@ -6,6 +6,7 @@ mod elementwise;
 mod identities;
 mod qgemm;
 mod qlinear_matmul;
+mod reshapes;
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
@@ -29,6 +30,9 @@ pub(super) fn qdq_form(model: &Model) -> Result<Cow<'_, Model>, Error> {
         model = Cow::Owned(model.with_graph(graph));
     }
     if let Some(graph) = identities::skipped(model.graph())? {
+        model = Cow::Owned(model.with_graph(graph));
+    }
+    if let Some(graph) = reshapes::of_integers(model.graph())? {
         model = Cow::Owned(model.with_graph(graph));
     }
     if let Some(graph) = constants::quantized(model.graph())? {

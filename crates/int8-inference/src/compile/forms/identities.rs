@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use onnx_model::graph::GraphIndex;
 use onnx_model::proto::{GraphProto, NodeProto};
-use onnx_model::{DataType, Tensor};
+use onnx_model::{DataType, Tensor, TensorData};
 
 use super::super::graph::op;
 use crate::Error;
@@ -19,9 +19,21 @@ pub(super) fn skipped(graph: &GraphProto) -> Result<Option<GraphProto>, Error> {
     }
     let index = GraphIndex::new(graph)?;
     let mut same: BTreeMap<String, String> = BTreeMap::new();
+    let mut quantized: BTreeMap<(&str, Parameters), &str> = BTreeMap::new();
     for &at in index.order() {
         let node = &graph.node[at];
-        if let (Some(source), [made]) = (source(&index, graph, node)?, node.output.as_slice()) {
+        let [made] = node.output.as_slice() else { continue };
+        let mut equal = source(&index, graph, node)?;
+        if let ("QuantizeLinear", None, [real, ..]) = (op(node), equal, node.input.as_slice())
+            && let Some(parameters) = Parameters::of(&index, node)?
+        {
+            // A pair of nodes for each reader: the first one's integers are those of all.
+            equal = quantized.get(&(real, parameters)).copied();
+            if equal.is_none() {
+                quantized.insert((real, parameters), made);
+            }
+        }
+        if let Some(source) = equal {
             let first = same.get(source).cloned().unwrap_or_else(|| source.into());
             same.insert(made.clone(), first);
         }
@@ -52,7 +64,8 @@ fn source<'n>(index: &GraphIndex<'_>, graph: &'n GraphProto, node: &'n NodeProto
         "QuantizeLinear" => {
             // Integers that were dequantized the same way are exactly those again.
             let Some(dequantize) = made_by("DequantizeLinear") else { return Ok(None) };
-            let same = is_float(index, dequantize)? && same_parameters(index, dequantize, node)?;
+            let parameters = Parameters::of(index, dequantize)?;
+            let same = parameters.is_some() && parameters == Parameters::of(index, node)?;
             dequantize.input.first().map(String::as_str).filter(|_| same)
         }
         _ => None,
@@ -66,26 +79,32 @@ fn is_float(index: &GraphIndex<'_>, dequantize: &NodeProto) -> Result<bool, Erro
     Ok(float && dequantize.attr_int("output_dtype", 0)? == 0)
 }
 
-/// Whether both nodes have one scale and one zero point, the same constants, and the zero point tells the type.
-fn same_parameters(index: &GraphIndex<'_>, dequantize: &NodeProto, quantize: &NodeProto) -> Result<bool, Error> {
-    let ([_, scale, zero_point], [_, other_scale, other_zero_point]) =
-        (dequantize.input.as_slice(), quantize.input.as_slice())
-    else {
-        return Ok(false);
-    };
-    // With any other scale integers do not survive the way through f32.
-    let usual = |scale: &Tensor| scale.scalar_f32().is_ok_and(|scale| scale > f32::MIN_POSITIVE && scale < 1e30);
-    let value = |name: &str| -> Result<Option<Tensor>, Error> {
-        // Large constants are weights, no parameters of a whole tensor.
-        let small = index.initializer(name).is_some_and(|tensor| tensor.dims.iter().all(|&dim| dim == 1));
-        Ok(if small { index.constant(name)? } else { None })
-    };
-    let equal = |name: &str, other: &str| -> Result<bool, Error> {
-        Ok(match (value(name)?, value(other)?) {
-            (Some(value), Some(other)) => value.data == other.data,
-            _ => false,
-        })
-    };
-    let usual = value(scale)?.is_some_and(|scale| usual(&scale));
-    Ok(usual && equal(scale, other_scale)? && equal(zero_point, other_zero_point)?)
+/// The constant parameters of a QuantizeLinear or DequantizeLinear node that has one scale, and a zero point that tells the type.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Parameters {
+    /// The bits of a positive f32.
+    scale: u32,
+    zero_point: i64,
+    data_type: DataType,
+}
+
+impl Parameters {
+    fn of(index: &GraphIndex<'_>, node: &NodeProto) -> Result<Option<Self>, Error> {
+        let [_, scale, zero_point] = node.input.as_slice() else { return Ok(None) };
+        if ["block_size", "output_dtype", "precision"].iter().any(|name| node.attr(name).is_some()) {
+            return Ok(None);
+        }
+        let value = |name: &str| -> Result<Option<Tensor>, Error> {
+            // Large constants are weights, no parameters of a whole tensor.
+            let small = index.initializer(name).is_some_and(|tensor| tensor.dims.iter().all(|&dim| dim == 1));
+            Ok(if small { index.constant(name)? } else { None })
+        };
+        let (Some(scale), Some(zero_point)) = (value(scale)?, value(zero_point)?) else { return Ok(None) };
+        let (TensorData::F32(scales), Ok(zero_points)) = (&scale.data, zero_point.to_i64()) else { return Ok(None) };
+        let (&[scale], &[zero]) = (scales.as_slice(), zero_points.as_slice()) else { return Ok(None) };
+        // With any other scale integers do not survive the way through f32.
+        let usual = scale > f32::MIN_POSITIVE && scale < 1e30;
+        let data_type = zero_point.data.data_type();
+        Ok(usual.then(|| Self { scale: scale.to_bits(), zero_point: zero, data_type }))
+    }
 }

@@ -1,0 +1,69 @@
+//! Flatten and Reshape between DequantizeLinear and a layer.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+use onnx_model::graph::{GraphIndex, Names};
+use onnx_model::proto::{GraphProto, NodeProto};
+
+use super::super::graph::op;
+use crate::Error;
+
+/// The graph with integers reshaped before they are dequantized, so that a layer behind finds them; `None` if there is nothing to do.
+pub(super) fn of_integers(graph: &GraphProto) -> Result<Option<GraphProto>, Error> {
+    if !graph.node.iter().any(is_reshape) {
+        return Ok(None);
+    }
+    let index = GraphIndex::new(graph)?;
+    let mut swapped: BTreeMap<usize, &NodeProto> = BTreeMap::new();
+    for (at, node) in graph.node.iter().enumerate().filter(|(_, node)| is_reshape(node)) {
+        let made_by = node.input.first().and_then(|input| index.producer(input)).map(|at| &graph.node[at]);
+        let dequantize =
+            made_by.filter(|producer| op(producer) == "DequantizeLinear" && is_per_tensor(&index, producer));
+        // What is only quantized again is compared with what it was before, where that is decided.
+        let has_layer = |output| index.consumers(output).iter().any(|&at| op(&graph.node[at]) != "QuantizeLinear");
+        if let (Some(dequantize), [output]) = (dequantize, node.output.as_slice())
+            && has_layer(output)
+        {
+            swapped.insert(at, dequantize);
+        }
+    }
+    if swapped.is_empty() {
+        return Ok(None);
+    }
+    let mut names = Names::of(graph);
+    let mut nodes = Vec::with_capacity(graph.node.len() + swapped.len());
+    for (at, node) in graph.node.iter().enumerate() {
+        let Some(dequantize) = swapped.get(&at) else {
+            nodes.push(node.clone());
+            continue;
+        };
+        let (mut reshape, mut behind) = (node.clone(), (*dequantize).clone());
+        let name = names.fresh(&format!("{}.integers", node.output[0]));
+        reshape.input[0].clone_from(&dequantize.input[0]);
+        behind.input[0].clone_from(&name);
+        behind.output.clone_from(&node.output);
+        behind.name = Some(names.fresh(&format!("{name}.DequantizeLinear")));
+        reshape.output = Vec::from([name]);
+        nodes.extend([reshape, behind]);
+    }
+    Ok(Some(GraphProto { node: nodes, ..graph.clone() }))
+}
+
+fn is_reshape(node: &NodeProto) -> bool {
+    matches!(op(node), "Flatten" | "Reshape")
+}
+
+/// Whether the node has one constant scale, and integers that are computed.
+fn is_per_tensor(index: &GraphIndex<'_>, dequantize: &NodeProto) -> bool {
+    let one = |name: &str| index.initializer(name).is_some_and(|tensor| tensor.dims.iter().all(|&dim| dim == 1));
+    match dequantize.input.as_slice() {
+        [integers, scale, zero_point @ ..] => {
+            index.initializer(integers).is_none()
+                && one(scale)
+                && zero_point.iter().all(|name| name.is_empty() || one(name))
+        }
+        _ => false,
+    }
+}
