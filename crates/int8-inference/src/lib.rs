@@ -1,7 +1,8 @@
 //! Compiles an ONNX model once into a plan and runs it with integer kernels.
 //!
 //! A [`Session`] reads quantized models in QDQ form: u8 or s8 activations, 8-bit weights per tensor or per output channel, symmetric or not, as
-//! `quantize emit` and ONNX Runtime's `quantize_static` write them. Dense layers (Gemm, MatMul + Add) run on the integer kernels with
+//! `quantize emit` and ONNX Runtime's `quantize_static` write them, and in the forms of other tools, ONNX Runtime's operators on integers
+//! (QGemm and its like) among them. Dense layers (Gemm, MatMul + Add) run on the integer kernels with
 //! bias, requantization and activation fused; elementwise functions between quantized tensors become 256-entry tables. With the feature
 //! `float` every other node runs in float, so a float model is just a plan without integer steps and any tensor can be tapped. Dense
 //! layers on f32 activations, with weights in f32 or in integers of 8 or 4 bits, and what exporters put between them, run on our own kernels
