@@ -122,6 +122,15 @@ fn fill(
             let target = Rescale { scale: output.scale, zero_point: output.zero_point, min: *min, max: *max };
             kernel.add(operand(a), operand(b), target, out.bytes(count));
         }
+        Work::AddRow { input: (place, params), row: (row, row_params), output, min, max } => {
+            let target = Rescale { scale: output.scale, zero_point: output.zero_point, min: *min, max: *max };
+            let constant = Quantized { values: row, scale: row_params.scale, zero_point: row_params.zero_point };
+            let width = row.len().max(1);
+            for (out, values) in out.bytes(count).chunks_exact_mut(width).zip(bytes(*place).chunks_exact(width)) {
+                let values = Quantized { values, scale: params.scale, zero_point: params.zero_point };
+                kernel.add(values, constant, target, out);
+            }
+        }
         Work::Map { input, function } => function.map(floats(*input), out.floats(count)),
         Work::AddFloat([a, b]) => {
             for (y, (a, b)) in out.floats(count).iter_mut().zip(floats(*a).iter().zip(floats(*b))) {

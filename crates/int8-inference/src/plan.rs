@@ -126,6 +126,14 @@ pub(crate) enum Work {
         min: u8,
         max: u8,
     },
+    /// A constant added to each row, in the u8 form.
+    AddRow {
+        input: (Place, QuantParams),
+        row: (Vec<u8>, QuantParams),
+        output: QuantParams,
+        min: u8,
+        max: u8,
+    },
     Map {
         input: Place,
         function: Expression,
@@ -207,6 +215,7 @@ impl Step {
             }
             Work::Lookup { .. } => format!("table lookup {elements} u8 -> u8"),
             Work::Add { .. } => format!("add {elements} u8 + u8 -> u8"),
+            Work::AddRow { row, .. } => format!("add {elements} u8 + {} constant u8 -> u8", row.0.len()),
             Work::Map { .. } => format!("elementwise function of {elements} f32"),
             Work::AddFloat(_) => format!("add {elements} f32"),
             Work::Softmax { row, .. } => format!("softmax over {row} f32"),
@@ -231,6 +240,7 @@ impl Step {
             | Work::Softmax { input, .. }
             | Work::Import(input) => vec![input],
             Work::Add { inputs: [a, b], .. } => vec![&mut a.0, &mut b.0],
+            Work::AddRow { input, .. } => vec![&mut input.0],
             Work::AddFloat([a, b]) => vec![a, b],
             Work::View => vec![],
             Work::Float(region) => region.inputs.iter_mut().map(|input| &mut input.place).collect(),

@@ -184,6 +184,41 @@ fn operators_between_layers_are_tables_and_sums_of_integers() {
 }
 
 #[test]
+fn a_quantized_bias_is_added_to_integers() {
+    let x = samples(7);
+    for (signed, shape) in [(false, vec![K]), (true, vec![1, K])] {
+        let params_of =
+            |scale: f32, zero_point: i32| Params { scale, zero_point: zero_point - 128 * i32::from(signed), signed };
+        let (from, bias, to) = (params_of(0.03, 101), params_of(0.011, 77), params_of(0.04, 120));
+        let mut builder = Builder::default();
+        let x_q = builder.quantize("x", from);
+        let [scale, zero] = params(&mut builder, from);
+        let [bias_scale, bias_zero] = params(&mut builder, bias);
+        let [to_scale, to_zero] = params(&mut builder, to);
+        let values: Vec<i64> = (0..K as i64).map(|i| i * 71 % 256 - 128 * i64::from(signed)).collect();
+        let data_type = if signed { onnx_model::DataType::Int8 } else { onnx_model::DataType::Uint8 };
+        let data = TensorData::from_i64(&values, data_type).expect("bytes");
+        let row = builder.constant(Tensor::new("", &shape, data).expect("a row"));
+        // Either operand may be the constant.
+        let inputs = [&row, &bias_scale, &bias_zero, &x_q, &scale, &zero, &to_scale, &to_zero].map(String::as_str);
+        let sum = builder.node(microsoft("QLinearAdd", &inputs));
+        let y = builder.dequantize(&sum, to);
+        let model = builder.model(&[K], &[&y]);
+        let (integers, steps) = run(&model, &[&sum], &x);
+        assert_eq!(steps[1], format!("add {K} u8 + {K} constant u8 -> u8"));
+        let expected: Vec<i64> = x
+            .iter()
+            .enumerate()
+            .map(|(index, &x)| {
+                let real = from.dequantize(from.quantize(x)) + bias.dequantize(values[index % K] as i32);
+                i64::from(to.quantize(real))
+            })
+            .collect();
+        assert_eq!(integers[0], expected, "signed {signed}");
+    }
+}
+
+#[test]
 fn weights_kept_in_float_are_quantized_once_and_nodes_that_do_nothing_cost_nothing() {
     let x = samples(7);
     let (input, output) =

@@ -6,11 +6,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use onnx_model::proto::NodeProto;
-use onnx_model::{DataType, ValueInfo};
+use onnx_model::{DataType, TensorData, ValueInfo};
 
 use super::dense::{DensePattern, match_dense};
 use super::dense_dynamic::match_dense_dynamic;
-use super::dense_float::match_dense_float;
+use super::dense_float::{is_bias, match_dense_float};
 use super::elementwise::{Region, clip_bounds, region};
 use super::graph::{Dequantize, Graph, op};
 use super::item::{Item, ItemKind};
@@ -120,7 +120,7 @@ impl<'g, 'a> Decider<'g, 'a> {
                 self.whole.extend(&item.outputs);
                 return;
             }
-            ItemKind::Quantize(_) | ItemKind::Lookup { .. } | ItemKind::Add { .. } => true,
+            ItemKind::Quantize(_) | ItemKind::Lookup { .. } | ItemKind::Add { .. } | ItemKind::AddRow { .. } => true,
             ItemKind::Dense(dense) => dense.output.is_some(),
             ItemKind::Reshape(_) => item.inputs.iter().all(|input| self.bytes.contains(input)),
             _ => false,
@@ -250,7 +250,7 @@ impl<'g, 'a> Decider<'g, 'a> {
         Ok(Some(one(real, output, ItemKind::Quantize(params))))
     }
 
-    /// Add of two dequantized tensors, with Relu or Clip behind it.
+    /// Add of two dequantized tensors, one of them maybe a constant, with Relu or Clip behind it.
     fn quantized_add(&self, real: &'a str, output: &'a str, params: QuantParams) -> Result<Option<Item<'a>>, Error> {
         let graph = self.graph;
         let Some((_, mut node)) = graph.producer(real) else { return Ok(None) };
@@ -267,12 +267,44 @@ impl<'g, 'a> Decider<'g, 'a> {
             node = inner;
         }
         let ("Add", [a, b]) = (op(node), node.input.as_slice()) else { return Ok(None) };
-        let (Some(a), Some(b)) = (self.dequantized(a)?, self.dequantized(b)?) else { return Ok(None) };
+        let (a, b) = match (self.dequantized(a)?, self.dequantized(b)?) {
+            (Some(a), Some(b)) => (a, b),
+            (Some(computed), None) => return self.add_row(computed, b, output, params, clamp),
+            (None, Some(computed)) => return self.add_row(computed, a, output, params, clamp),
+            (None, None) => return Ok(None),
+        };
         if !self.same_shape(a.input, b.input) {
             return Ok(None);
         }
         let kind = ItemKind::Add { from: [a.params, b.params], params, clamp };
         Ok(Some(Item { inputs: vec![a.input, b.input], outputs: vec![output], kind }))
+    }
+
+    /// Sum of a dequantized tensor and a dequantized constant that has a value for each index of the last axis.
+    fn add_row(
+        &self,
+        computed: Dequantize<'a>,
+        constant: &str,
+        output: &'a str,
+        params: QuantParams,
+        clamp: (f32, f32),
+    ) -> Result<Option<Item<'a>>, Error> {
+        let graph = self.graph;
+        let Some(node) = graph.constant_dequantize(constant) else { return Ok(None) };
+        let (Some(row_params), Some(sample)) = (graph.quant_params(node)?, self.sample(computed.input)) else {
+            return Ok(None);
+        };
+        let Some(values) = node.input.first().and_then(|name| graph.constant(name)) else { return Ok(None) };
+        let row = match values.data {
+            TensorData::U8(values) if !row_params.signed => values,
+            TensorData::I8(values) if row_params.signed => values.into_iter().map(|value| value as u8 ^ 0x80).collect(),
+            _ => return Ok(None),
+        };
+        if sample.last() != Some(&row.len()) || !is_bias(&values.shape, sample.len() + 1, row.len()) {
+            return Ok(None);
+        }
+        let kind = ItemKind::AddRow { from: [computed.params, row_params], row, params, clamp };
+        Ok(Some(one(computed.input, output, kind)))
     }
 
     /// How a float tensor is made, where the engine makes it itself.

@@ -34,6 +34,8 @@ pub(crate) enum ItemKind<'a> {
     Lookup { function: Expression, from: QuantParams, params: QuantParams },
     /// Sum of two quantized tensors, clamped to an interval of real numbers.
     Add { from: [QuantParams; 2], params: QuantParams, clamp: (f32, f32) },
+    /// Sum of a quantized tensor and a quantized constant with a value for each index of the last axis, in the u8 form.
+    AddRow { from: [QuantParams; 2], row: Vec<u8>, params: QuantParams, clamp: (f32, f32) },
     /// The same values in another shape.
     Reshape(&'a NodeProto),
     /// An elementwise function on f32.

@@ -228,6 +228,12 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let work = Work::Add { inputs: [(a, from[0]), (b, from[1])], output: params, min, max };
                 self.emit(output, work, sample, Some(params))
             }
+            ItemKind::AddRow { from, row, params, clamp } => {
+                let (input, sample) = self.quantized_operand(first)?;
+                let (min, max) = (params.quantize(clamp.0), params.quantize(clamp.1));
+                let work = Work::AddRow { input: (input, from[0]), row: (row, from[1]), output: params, min, max };
+                self.emit(output, work, sample, Some(params))
+            }
             ItemKind::Reshape(node) => {
                 let (place, sample) = self.operand(first)?;
                 let sample = shape::reshaped(self.graph, node, &sample)?;
@@ -487,7 +493,7 @@ fn levels(work: &Work) -> (u8, u8) {
             DenseOutput::U8 { min, max, .. } => (min, max),
             DenseOutput::F32 { .. } => ALL_LEVELS,
         },
-        Work::Add { min, max, .. } => (*min, *max),
+        Work::Add { min, max, .. } | Work::AddRow { min, max, .. } => (*min, *max),
         Work::Lookup { table, .. } => {
             table.iter().fold((u8::MAX, u8::MIN), |(low, high), &level| (low.min(level), high.max(level)))
         }
