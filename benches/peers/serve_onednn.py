@@ -8,6 +8,8 @@ import os
 import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"
+# Memory in pages of the usual size, as every other side has it.
+os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"
 
 import numpy as np
 

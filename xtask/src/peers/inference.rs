@@ -91,7 +91,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         for model in &models {
             time_model(model, usize::from(threads), &mut others, burst, &mut cells)?;
         }
-        println!("{}", time_table(&cells, &["ONNX Runtime", "OpenVINO"], &format!("{threads} thread(s)")));
+        let title = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+        println!("{}", time_table(&cells, &["ONNX Runtime", "OpenVINO"], &title));
     }
     drop(others);
     println!("{}", bare_layers(&python, burst)?);
