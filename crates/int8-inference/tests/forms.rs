@@ -296,6 +296,27 @@ fn a_pair_of_nodes_for_each_reader_is_one() {
 }
 
 #[test]
+fn pairs_of_nodes_with_other_parameters_are_kept() {
+    let x = samples(5);
+    let (from, to) = (Params::u8(0.03, 101), Params::u8(0.03, 20));
+    let mut builder = Builder::default();
+    let x_dq = builder.qdq("x", from);
+    let again = builder.quantize(&x_dq, to);
+    let other = builder.quantize("x", to);
+    // What reads them tells: under their own names the integers are always right.
+    let outputs = [builder.dequantize(&again, to), builder.dequantize(&other, to)];
+    let model = builder.model(&[K], &outputs.each_ref().map(String::as_str));
+    let session = Session::new(&model, &SessionOptions::default()).expect("a model that is read");
+    let results = session.run_tensors(&[Tensor::f32("x", &[5, K], x.clone()).expect("samples")]).expect("it runs");
+    let level = |x: f32| to.dequantize(to.quantize(x));
+    let twice: Vec<f32> = x.iter().map(|&x| level(from.dequantize(from.quantize(x)))).collect();
+    assert_eq!(results[0].data, TensorData::F32(twice));
+    assert_eq!(results[1].data, TensorData::F32(x.iter().map(|&x| level(x)).collect()));
+    // Some input leaves the second range and not the first, or the test would say nothing.
+    assert!(x.iter().any(|&x| from.quantize(x) > 0 && x < to.dequantize(0)));
+}
+
+#[test]
 fn integers_are_reshaped_on_the_way_to_a_layer() {
     let input = Params::u8(0.03, 101);
     let flattened = |reshape: &dyn Fn(&mut Builder, &str) -> String| {

@@ -78,7 +78,7 @@ pub(crate) fn check(judge: &mut Judge<'_>, workspace: &Workspace) -> Result<()> 
         }
         let name = format!("{}.nncf", shipped.name);
         judge.subject(&name, |judge| nncf(judge, &shipped, &name, layers));
-        let name = format!("{}.dynamic", shipped.name);
+        let name = format!("{}.quantize-dynamic", shipped.name);
         judge.subject(&name, |judge| dynamic(judge, &shipped, &name));
     }
     Ok(())
