@@ -87,7 +87,9 @@ fn choose_for(loads: impl Iterator<Item = Load> + Clone, batch: usize, threads: 
     }
     let by_samples = total(&|load| load.cost(batch.div_ceil(workers))).saturating_add(MEETING);
     let by_channels = total(&|load| load.shared_cost(batch, threads));
-    if by_channels <= by_samples {
+    // Where both take as long, samples share what lies between the layers, too, unless weights are read for too few of them.
+    let few = batch.div_ceil(workers) < FEWEST_SAMPLES;
+    if by_channels < by_samples || few && by_channels == by_samples {
         return Split::Channels;
     }
     // Two pieces each: who is late takes one.

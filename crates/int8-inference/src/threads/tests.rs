@@ -28,6 +28,8 @@ fn small_work_stays_on_one_thread() {
 fn samples_are_shared_where_there_are_many_and_channels_where_there_are_few() {
     assert_eq!(choose(&MLP, 256, 2), Split::Samples { threads: 2, piece: 64 });
     assert_eq!(choose(&MLP, 256, 4), Split::Samples { threads: 4, piece: 32 });
+    assert_eq!(choose(&[(784, 256)], 256, 2), Split::Samples { threads: 2, piece: 64 });
+    assert_eq!(choose(&[(4096, 4096)], 16, 2), Split::Channels);
     let wide = [(9216, 4096), (4096, 4096)];
     assert_eq!(choose(&wide, 3, 2), Split::Channels);
     assert_eq!(choose(&wide, 256, 2), Split::Samples { threads: 2, piece: 64 });
