@@ -114,7 +114,7 @@ fn accuracy(workspace: &Workspace, files: &Path, ours: &Path) -> Result<Table> {
     quantize.run([Path::new("calibrate"), &float, "--data".as_ref(), &calibration, "-o".as_ref(), &state])?;
     quantize.emit(&float, &state, None, ours)?;
     let theirs = files.join("onnxruntime.int8.onnx");
-    let options = ["u8", "per-channel", "asymmetric", "s8"].map(AsRef::as_ref);
+    let options = ["u8", "per-channel", "asymmetric", "s8", "qdq"].map(AsRef::as_ref);
     let call = [float.as_path(), &calibration, &theirs];
     python.run("quantize_static.py", call.into_iter().chain(options))?;
 
