@@ -184,6 +184,49 @@ fn operators_between_layers_are_tables_and_sums_of_integers() {
 }
 
 #[test]
+fn qlinear_softmax_is_that_of_the_operator_set_it_names_or_refused() {
+    let (from, to) = (Params::u8(0.03, 101), Params::u8(1.0 / 256.0, 0));
+    let x: Vec<f32> = samples(2);
+    // The model's operator set, the node's, its axis, and how many elements in a row are of one sum if it is read.
+    for (opset, named, axis, together) in [
+        (21, 21, None, Some(3)),
+        (21, 12, Some(-1), Some(3)),
+        (12, 12, None, Some(6)),
+        (12, 12, Some(2), Some(3)),
+        (12, 12, Some(-1), Some(3)),
+        (12, 13, Some(-1), Some(3)),
+        (21, 12, None, None),
+        (21, 12, Some(1), None),
+        (12, 13, Some(1), None),
+    ] {
+        let mut builder = Builder::default();
+        let x_q = builder.quantize("x", from);
+        let [scale, zero] = params(&mut builder, from);
+        let [to_scale, to_zero] = params(&mut builder, to);
+        let softmax = microsoft("QLinearSoftmax", &[&x_q, &scale, &zero, &to_scale, &to_zero]).with_int("opset", named);
+        let y_q = builder.node(if let Some(axis) = axis { softmax.with_int("axis", axis) } else { softmax });
+        let y = builder.dequantize(&y_q, to);
+        let model = Model::new(builder.model(&[2, 3], &[&y]).graph().clone(), opset);
+        let case = format!("operator set {opset}, of the node {named}, axis {axis:?}");
+        let Some(together) = together else {
+            let refused = Session::new(&model, &SessionOptions::default()).err().expect(&case).to_string();
+            assert!(refused.contains("QLinearSoftmax"), "{case}: {refused}");
+            continue;
+        };
+        let session = Session::new(&model, &SessionOptions::default()).expect(&case);
+        let results = session.run_tensors(&[Tensor::f32("x", &[4, 2, 3], x.clone()).expect("samples")]).expect(&case);
+        let TensorData::F32(y) = &results[0].data else { panic!("no floats") };
+        for (x, y) in x.chunks(together).zip(y.chunks(together)) {
+            let powers: Vec<f64> = x.iter().map(|&x| f64::from(from.dequantize(from.quantize(x))).exp()).collect();
+            for (power, &y) in powers.iter().zip(y) {
+                let exact = (power / powers.iter().sum::<f64>()) as f32;
+                assert!((y - exact).abs() <= 0.501 * to.scale, "{case}: {y} against {exact}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_quantized_bias_is_added_to_integers() {
     let x = samples(7);
     for (signed, shape) in [(false, vec![K]), (true, vec![1, K])] {

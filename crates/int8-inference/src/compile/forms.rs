@@ -26,7 +26,7 @@ const MICROSOFT: &str = "com.microsoft";
 /// The model in the form that the compiler matches; itself if it is that already. Every tensor keeps its name and its value.
 pub(super) fn qdq_form(model: &Model) -> Result<Cow<'_, Model>, Error> {
     let mut model = Cow::Borrowed(model);
-    if let Some(graph) = operators(model.graph())? {
+    if let Some(graph) = operators(model.graph(), model.opset())? {
         model = Cow::Owned(model.with_graph(graph));
     }
     if let Some(graph) = identities::skipped(model.graph())? {
@@ -42,12 +42,12 @@ pub(super) fn qdq_form(model: &Model) -> Result<Cow<'_, Model>, Error> {
 }
 
 /// The graph with operators on integers written as float ones between DequantizeLinear and QuantizeLinear.
-fn operators(graph: &GraphProto) -> Result<Option<GraphProto>, Error> {
+fn operators(graph: &GraphProto, opset: i64) -> Result<Option<GraphProto>, Error> {
     if !graph.node.iter().any(is_integer_operator) {
         return Ok(None);
     }
     let index = GraphIndex::new(graph)?;
-    let mut writer = Writer { index, names: Names::of(graph), nodes: Vec::new(), constants: Vec::new() };
+    let mut writer = Writer { index, opset, names: Names::of(graph), nodes: Vec::new(), constants: Vec::new() };
     let mut rewritten = BTreeSet::new();
     for (at, node) in graph.node.iter().enumerate() {
         if is_integer_operator(node) && rewrite(node, &mut writer)? {
@@ -80,7 +80,7 @@ fn rewrite(node: &NodeProto, writer: &mut Writer<'_>) -> Result<bool, Error> {
         "QLinearMul" => elementwise::binary(node, writer, "Mul"),
         "QLinearSigmoid" => elementwise::unary(node, writer, "Sigmoid", &[]),
         "QLinearLeakyRelu" => elementwise::unary(node, writer, "LeakyRelu", &["alpha"]),
-        "QLinearSoftmax" => elementwise::unary(node, writer, "Softmax", &["axis"]),
+        "QLinearSoftmax" => elementwise::softmax(node, writer),
         // The same operators, in the domain that had 16-bit integers first.
         "QuantizeLinear" | "DequantizeLinear" => {
             writer.nodes.push(NodeProto { domain: None, ..node.clone() });
@@ -93,6 +93,8 @@ fn rewrite(node: &NodeProto, writer: &mut Writer<'_>) -> Result<bool, Error> {
 /// Makes the nodes and constants of the new form.
 struct Writer<'g> {
     index: GraphIndex<'g>,
+    /// The operator set that gives the written nodes their meaning.
+    opset: i64,
     names: Names,
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,

@@ -149,7 +149,7 @@ fn submodel(graph: &Graph<'_>, nodes: &[usize], inputs: &[WholeInput], outputs: 
     let mut names = Names::of(graph.proto);
     for &index in nodes {
         let rank = |name: &str| graph.index.initializer(name).map(|tensor| tensor.dims.len());
-        proto.node.extend(for_rten(&graph.proto.node[index], &mut names, rank)?);
+        proto.node.extend(for_rten(&graph.proto.node[index], graph.opset, &mut names, rank)?);
     }
     let declared = |name: &str| graph.proto.input.iter().find(|info| info.name() == name).cloned();
     proto.input = inputs.iter().map(|input| declared(&input.name).unwrap_or_else(|| named(&input.name))).collect();

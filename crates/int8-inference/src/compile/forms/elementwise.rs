@@ -20,6 +20,18 @@ pub(super) fn binary(node: &NodeProto, writer: &mut Writer<'_>, op_type: &str) -
     Ok(true)
 }
 
+/// `QLinearSoftmax`, which says in an attribute which operator set's Softmax it is: before 13 it goes over all axes from `axis` on.
+pub(super) fn softmax(node: &NodeProto, writer: &mut Writer<'_>) -> Result<bool, Error> {
+    let is_old = node.attr_int("opset", 0)? < 13;
+    let axis = node.attr_int("axis", if is_old { 1 } else { -1 })?;
+    // Over the last axis both are the same.
+    if axis != -1 && is_old != (writer.opset < 13) {
+        return Ok(false);
+    }
+    let node = node.clone().with_int("axis", axis);
+    unary(&node, writer, "Softmax", &["axis"])
+}
+
 /// `QLinearSigmoid` and its like as `op_type`, with those of its attributes that have a meaning there.
 pub(super) fn unary(node: &NodeProto, writer: &mut Writer<'_>, op_type: &str, kept: &[&str]) -> Result<bool, Error> {
     let (Some(x), [_, _, _, scale, zero_point @ ..], [y]) =
