@@ -443,6 +443,24 @@ fn zero_points_that_do_not_match_the_weights_are_refused() {
 }
 
 #[test]
+fn as_many_zero_points_as_scales_but_not_as_channels_are_refused() {
+    for (shape, count, axis) in [([3, 5], 3, 0), ([3, 5], 0, 1), ([5, 3], 2, 1)] {
+        let mut builder = Builder::default();
+        let x = builder.qdq("x", Params::u8(0.5, 0));
+        let values = builder.constant(Tensor::i8("", &shape, vec![1; 15]).unwrap());
+        let scales = builder.float(&[count], vec![0.1; count]);
+        let zero_points = builder.constant(Tensor::i8("", &[count], vec![0; count]).unwrap());
+        let weights = node("DequantizeLinear", "", &[&values, &scales, &zero_points], &[]).with_int("axis", axis);
+        let weights = builder.node(weights);
+        let y = builder.op("MatMul", &[&x, &weights]);
+        let refused = Session::new(&builder.model(&[shape[0]], &[&y]), &SessionOptions::default()).err().unwrap();
+        let channels = shape[1];
+        let expected = format!("{count} zero points for {channels} output channels");
+        assert!(refused.to_string().contains(&expected), "{refused}");
+    }
+}
+
+#[test]
 fn the_bound_on_the_sums_counts_zero_points_and_what_the_input_can_be() {
     // 33,100 weights of 255 take inputs of 255 beyond 2^31 - 1.
     let layer = |k: usize, clip: Option<f32>| {

@@ -127,7 +127,8 @@ impl DensePattern<'_> {
                 Err(self.invalid(format!("{count} zero points for the {} scales of its weights", scales.unwrap_or(0))))
             }
             1 => Ok(vec![values[0]; n]),
-            _ => Ok(values),
+            count if count == n => Ok(values),
+            count => Err(self.invalid(format!("{count} zero points for {n} output channels"))),
         }
     }
 
