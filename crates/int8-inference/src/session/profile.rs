@@ -25,7 +25,8 @@ impl Session {
         if let Some(fixed) = self.plan.fixed_batch.filter(|&fixed| fixed != batch) {
             return Err(self.wrong_batch(fixed, batch));
         }
-        let piece = if self.plan.in_one_piece() { batch.max(1) } else { CHUNK };
+        let whole = self.plan.in_one_piece().then_some(batch.max(1));
+        let piece = whole.or(self.together(batch)?).unwrap_or(CHUNK);
         let mut times = vec![Duration::ZERO; self.plan.steps.len()];
         for start in (0..batch).step_by(piece) {
             let samples = piece.min(batch - start);
