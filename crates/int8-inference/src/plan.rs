@@ -178,13 +178,16 @@ impl Step {
             Work::DenseFloat { rows, dense, .. } => {
                 (*rows, dense.weights.k(), dense.weights.n(), dense.weights.bytes())
             }
+            Work::DenseDynamic { rows, dense, .. } => {
+                (*rows, dense.weights.k(), dense.weights.n(), dense.weights.bytes())
+            }
             _ => (0, 0, 0, 0),
         };
         StepInfo {
             tensor: self.names.join(", "),
             work: self.describe(),
             macs: (rows as u64).saturating_mul(k as u64).saturating_mul(n as u64),
-            int8: matches!(self.work, Work::Dense { .. }),
+            int8: matches!(self.work, Work::Dense { .. } | Work::DenseDynamic { .. }),
             weight_bytes,
         }
     }

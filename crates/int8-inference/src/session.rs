@@ -59,7 +59,7 @@ pub struct StepInfo {
     pub tensor: String,
     /// What it does, as `dense 784 -> 512, u8 x s8 -> u8`.
     pub work: String,
-    /// Multiplications per sample of a dense layer, in int8 or in float; 0 for other steps.
+    /// Multiplications per sample of a dense layer, all its rows counted, in int8 or in float; 0 for other steps.
     pub macs: u64,
     /// Whether it is a dense layer in int8.
     pub int8: bool,
@@ -246,6 +246,13 @@ impl Session {
         let steps = self.plan.steps.iter();
         let dense = steps.filter_map(|step| match &step.work {
             Work::Dense { dense, .. } => Some(Certificate {
+                tensor: step.names.join(", "),
+                channels: dense.weights.n(),
+                pair_sums_proven: dense.pair_sums_proven,
+                lowest: dense.reach.0.into(),
+                highest: dense.reach.1.into(),
+            }),
+            Work::DenseDynamic { dense, .. } => Some(Certificate {
                 tensor: step.names.join(", "),
                 channels: dense.weights.n(),
                 pair_sums_proven: dense.pair_sums_proven,

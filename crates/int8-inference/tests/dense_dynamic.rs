@@ -186,3 +186,31 @@ fn a_batch_of_zeros_has_no_range() {
     let y = session.run(&ArrayD::zeros(vec![1, INPUTS]).view()).unwrap();
     assert_eq!(y.as_slice().unwrap(), case.bias());
 }
+
+#[test]
+fn it_is_told_as_a_layer_of_integers_with_the_extremes_of_its_sums() {
+    for case in Case::all() {
+        let session = Session::new(&case.model(false), &SessionOptions::default()).unwrap();
+        let step = &session.steps()[0];
+        assert!(step.int8 && step.weight_bytes >= INPUTS * OUTPUTS, "{step:?}");
+        assert_eq!(
+            (step.macs, session.macs_per_sample(), session.float_macs_per_sample()),
+            ((INPUTS * OUTPUTS) as u64, (INPUTS * OUTPUTS) as u64, 0)
+        );
+        // By trying all zero points with the inputs that make each product the least or the greatest.
+        let (weights, zero_points) = (case.weights(), case.zero_points());
+        let zero_of = |c: usize| zero_points.get(c).or(zero_points.first()).copied().unwrap_or(0);
+        let (mut lowest, mut highest) = (0, 0);
+        for (zero, c) in (0..=255).flat_map(|zero| (0..OUTPUTS).map(move |c| (zero, c))) {
+            let products = (0..INPUTS).map(|i| {
+                let weight = weights[i * OUTPUTS + c] - zero_of(c);
+                let ends = [-zero * weight, (255 - zero) * weight];
+                (ends[0].min(ends[1]), ends[0].max(ends[1]))
+            });
+            let (low, high) = products.fold((0, 0), |sums, product| (sums.0 + product.0, sums.1 + product.1));
+            (lowest, highest) = (lowest.min(low), highest.max(high));
+        }
+        let proof = &session.certificates()[0];
+        assert_eq!((proof.lowest, proof.highest, proof.channels), (lowest.into(), highest.into(), OUTPUTS), "{case:?}");
+    }
+}

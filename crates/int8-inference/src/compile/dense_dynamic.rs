@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernels::{Kernel, PackedWeights};
+use kernels::{Kernel, PackedWeights, Weights, pair_sums_fit};
 use onnx_model::graph::describe;
 use onnx_model::proto::NodeProto;
 use onnx_model::{DataType, TensorData};
@@ -38,6 +38,10 @@ pub(crate) struct DenseDynamic {
     pub(crate) scales: Vec<f32>,
     pub(crate) bias: Vec<f32>,
     pub(crate) clamp: (f32, f32),
+    /// The lowest and the highest sum of any channel over all inputs and zero points of inputs; beyond int32 sums wrap.
+    pub(crate) reach: (i64, i64),
+    /// Channels whose sums of two neighbouring products fit 16 bits.
+    pub(crate) pair_sums_proven: usize,
 }
 
 /// Matches such a layer whose result is `tensor`; returns it with the f32 tensor that it quantizes.
@@ -135,8 +139,11 @@ impl DenseDynamicPattern<'_> {
             }
         };
         let weights = IntegerWeights::new([k, n], false, weights, zero_points);
+        let weights = weights.for_inputs((u8::MIN, u8::MAX));
         Ok(DenseDynamic {
-            weights: kernel.pack_weights(&weights.for_inputs((u8::MIN, u8::MAX))),
+            weights: kernel.pack_weights(&weights),
+            reach: reach(&weights),
+            pair_sums_proven: pair_sums_fit(&weights).into_iter().filter(|&fits| fits).count(),
             scales: spread(self.floats(graph, self.scales)?, n),
             bias: match self.bias {
                 // Adding -0.0 changes nothing, not even the sign of a zero.
@@ -160,6 +167,21 @@ impl DenseDynamicPattern<'_> {
             reason: format!("its constant \"{name}\" cannot be read as the tensor its place asks for"),
         }
     }
+}
+
+/// The lowest and the highest `sum((x - zero_point) * weight)` of any channel over all `x` and zero points within 0..=255.
+fn reach(weights: &Weights<'_>) -> (i64, i64) {
+    let mut sums = vec![(0i64, 0i64); weights.n];
+    for row in weights.values.chunks_exact(weights.n.max(1)) {
+        for (channel, (&value, (positive, negative))) in row.iter().zip(&mut sums).enumerate() {
+            let weight = i64::from(value) - i64::from(weights.zero_points.get(channel).copied().unwrap_or(0));
+            *(if weight > 0 { positive } else { negative }) += weight;
+        }
+    }
+    // Linear in the zero point, so that one of its ends is the extreme: there all `x - zero_point` have one sign.
+    let largest = sums.iter().map(|(positive, negative)| positive.max(&-negative) * i64::from(u8::MAX)).max();
+    let largest = largest.unwrap_or(0);
+    (-largest, largest)
 }
 
 /// One value for each of `n` channels.

@@ -120,7 +120,9 @@ pub(crate) fn bench(
     for subject in subjects {
         let layers = super::inspect::layers(subject.model).in_file(subject.path)?;
         let weights: usize = layers.iter().map(super::inspect::LayerReport::multiplications).sum();
-        operations.push(2.0 * subject.session.macs_per_sample().max(weights as u64) as f64);
+        let own = own_macs(subject.session);
+        // What the float runtime multiplies uses each weight once.
+        operations.push(2.0 * own.max(weights as u64) as f64);
         ideal_us.push(machine::speeds(subject.session.isa()).map(|peak| ideal(subject.session, weights as u64, peak)));
     }
     let sessions: Vec<&Session> = subjects.iter().map(|subject| subject.session).collect();
@@ -155,8 +157,13 @@ fn ideal(session: &Session, weights: u64, peak: Speeds) -> f64 {
     let at_peak = |(macs, peak): (u64, Option<f64>)| peak.map_or(0.0, |peak| 2.0 * macs as f64 / (peak * 1e3));
     let own: f64 = steps.iter().map(|step| step.macs).zip(step_peaks(session, Some(peak))).map(at_peak).sum();
     // What the float runtime multiplies, where each weight is used once.
-    let rest = weights.saturating_sub(steps.iter().map(|step| step.macs).sum());
+    let rest = weights.saturating_sub(own_macs(session));
     (own + at_peak((rest, Some(peak.float_gflops)))) / session.threads() as f64
+}
+
+/// Multiplications per sample of the layers that the engine runs itself.
+fn own_macs(session: &Session) -> u64 {
+    session.macs_per_sample().saturating_add(session.float_macs_per_sample())
 }
 
 /// What a core can do at best of each step of the plan; `None` for a step that is no dense layer.

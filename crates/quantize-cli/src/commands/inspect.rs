@@ -93,8 +93,8 @@ struct CertificateReport {
     tensor: String,
     channels: usize,
     pair_sums_proven: usize,
-    lowest: i32,
-    highest: i32,
+    lowest: i64,
+    highest: i64,
 }
 
 /// One operation.
