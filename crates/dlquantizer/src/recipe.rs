@@ -126,7 +126,7 @@ pub enum Precision {
     Dynamic,
     /// Float activations and weights of 8 bits: a quarter of the memory.
     Int8Weights,
-    /// Float activations and weights of 4 bits: about a seventh of the memory.
+    /// Float activations and weights of 4 bits: about a sixth of the memory.
     Int4Weights,
     /// The float of the original model.
     Float,

@@ -110,7 +110,7 @@ fn fill(
         Work::DenseDynamic { input, rows, dense } => {
             let rows = rows * samples;
             let input = workspace.floats(*input, inputs, rows * dense.weights.k());
-            dense.run(kernel, input, rows, scratch, out.floats(count));
+            dense.run(run, input, rows, scratch, out.floats(count));
         }
         Work::Lookup { input, table } => kernel.lookup(table, bytes(*input), out.bytes(count)),
         Work::Add { inputs: [a, b], output, min, max } => {
@@ -164,7 +164,7 @@ fn dense_step(dense: &Dense, run: &Run<'_>, input: &[u8], rows: usize, out: &mut
         DenseOutput::F32 { .. } => Target::F32(out.floats(rows * n)),
     };
     #[cfg(feature = "std")]
-    if let Some((helpers, threads)) = run.helpers.map(|helpers| (helpers, helpers.worth(dense, rows)))
+    if let Some((helpers, threads)) = run.helpers.map(|helpers| (helpers, helpers.worth(&dense.weights, rows)))
         && threads > 1
     {
         return helpers.run(dense, run.kernel, input, rows, out, threads);

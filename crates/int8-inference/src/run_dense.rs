@@ -12,7 +12,7 @@ use {
     rayon::ThreadPool,
 };
 
-use kernels::{Kernel, Output, Requantize};
+use kernels::{Kernel, Output, PackedWeights, Requantize};
 
 use crate::compile::dense::{Dense, DenseOutput};
 
@@ -39,10 +39,10 @@ pub(crate) struct Pieces {
 }
 
 #[cfg(feature = "std")]
-impl Helpers<'_> {
+impl<'a> Helpers<'a> {
     /// Threads that a layer is worth, this one included.
-    pub(crate) fn worth(self, dense: &Dense, rows: usize) -> usize {
-        let load = Load::int8(dense.weights.k(), dense.weights.n(), 1);
+    pub(crate) fn worth(self, weights: &PackedWeights, rows: usize) -> usize {
+        let load = Load::int8(weights.k(), weights.n(), 1);
         threads_for(load, rows, self.pool.current_num_threads() + 1)
     }
 
@@ -56,16 +56,33 @@ impl Helpers<'_> {
         out: Target<'_>,
         threads: usize,
     ) {
-        let shared = Shared { pool: self.pool, threads, rows, n: dense.weights.n(), panel: dense.weights.panel() };
-        let mut pieces = self.pieces.borrow_mut();
         match out {
-            Target::U8(out) => shared.compute(out, &mut pieces.bytes, |columns, piece| {
-                run(dense, kernel, input, rows, columns, Target::U8(piece));
-            }),
-            Target::F32(out) => shared.compute(out, &mut pieces.floats, |columns, piece| {
+            Target::U8(out) => {
+                let apart = &mut self.pieces.borrow_mut().bytes;
+                self.shared(&dense.weights, rows, threads).compute(out, apart, |columns, piece| {
+                    run(dense, kernel, input, rows, columns, Target::U8(piece));
+                });
+            }
+            Target::F32(out) => self.floats(&dense.weights, rows, out, threads, |columns, piece| {
                 run(dense, kernel, input, rows, columns, Target::F32(piece));
             }),
         }
+    }
+
+    /// Lets `fill` compute some output channels of `rows` rows at a time, `[rows, columns]`, on so many threads.
+    pub(crate) fn floats(
+        self,
+        weights: &PackedWeights,
+        rows: usize,
+        out: &mut [f32],
+        threads: usize,
+        fill: impl Fn(Range<usize>, &mut [f32]) + Sync,
+    ) {
+        self.shared(weights, rows, threads).compute(out, &mut self.pieces.borrow_mut().floats, fill);
+    }
+
+    fn shared(self, weights: &PackedWeights, rows: usize, threads: usize) -> Shared<'a> {
+        Shared { pool: self.pool, threads, rows, n: weights.n(), panel: weights.panel() }
     }
 }
 

@@ -168,6 +168,16 @@ fn an_empty_batch_gives_an_empty_result() {
 }
 
 #[test]
+fn samples_without_elements_run() {
+    let mut b = Builder::default();
+    let y = b.op("Relu", &["x"]);
+    let session = Session::new(&b.model(&[0], &[&y]), &SessionOptions::default()).unwrap();
+    assert_eq!(session.run(&ArrayD::zeros(vec![3, 0]).view()).unwrap().shape(), [3, 0]);
+    session.run_into(&[], &mut [], 3).unwrap();
+    session.run_with(&mut Workspace::default(), &[], &mut [], 3).unwrap();
+}
+
+#[test]
 fn nothing_is_allocated_once_the_buffers_have_grown() {
     let options = SessionOptions { threads: Some(1), ..SessionOptions::default() };
     let session = Session::new(&image_network(), &options).unwrap();

@@ -164,6 +164,28 @@ fn the_range_is_that_of_the_whole_batch_on_any_number_of_threads() {
     }
 }
 
+/// A layer large enough for threads to share its output channels.
+#[test]
+fn threads_share_a_large_layer_without_changing_a_bit() {
+    const WIDTH: usize = 1024;
+    let mut b = Builder::default();
+    let weights = (0..WIDTH * WIDTH).map(|i| (i * i % 251) as i8).collect();
+    let weights = b.constant(Tensor::i8("", &[WIDTH, WIDTH], weights).unwrap());
+    let [q, scale, zero] = b.nodes(node("DynamicQuantizeLinear", "", &["x"], &[]));
+    let sums = b.op("MatMulInteger", &[&q, &weights, &zero]);
+    let real = b.node(node("Cast", "", &[&sums], &[]).with_int("to", 1));
+    let scales = b.float(&[WIDTH], (0..WIDTH).map(|i| 0.001 + i as f32 / 1e6).collect());
+    let steps = b.op("Mul", &[&scale, &scales]);
+    let y = b.op("Mul", &[&real, &steps]);
+    let model = b.model(&[WIDTH], &[&y]);
+    let x = ArrayD::from_shape_fn(vec![33, WIDTH], |at| ((at[0] * 31 + at[1] * 17) % 97) as f32 - 40.0);
+    let run = |threads| {
+        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+        Session::new(&model, &options).unwrap().run(&x.view()).unwrap()
+    };
+    assert_eq!(run(1), run(3));
+}
+
 #[test]
 fn nothing_is_allocated_once_the_buffers_have_grown() {
     let case = Case { unsigned: true, zero_points: OUTPUTS, per_channel: true, bias: true, relu: false };

@@ -153,6 +153,26 @@ fn blocks_are_told_of() {
     assert_eq!(session.steps()[0].work, "dense 20 -> 5, f32 x s4 in blocks of 4");
 }
 
+/// Dimensions beside one of size zero cost a file nothing.
+#[test]
+fn weights_without_inputs_take_no_memory() {
+    for columns in [1 << 24, 1 << 40] {
+        let mut b = Builder::default();
+        let empty = Tensor { name: String::new(), shape: vec![0, columns], data: TensorData::I8(vec![]) };
+        let values = b.constant(empty);
+        let scale = b.float(&[], vec![0.5]);
+        let weights = b.op("DequantizeLinear", &[&values, &scale]);
+        let y = b.op("MatMul", &["x", &weights]);
+        let built = std::panic::catch_unwind(|| b.model(&[0], &[&y]));
+        let Ok(model) = built else {
+            assert_eq!(columns, 1 << 40, "only this is no tensor");
+            continue;
+        };
+        let counts = allocation_counter::measure(|| drop(Session::new(&model, &SessionOptions::default())));
+        assert!(counts.bytes_max < 1 << 20, "{counts:?}");
+    }
+}
+
 #[test]
 fn zero_points_of_another_type_are_refused_by_name() {
     let mut b = Builder::default();

@@ -37,7 +37,8 @@ pub struct Blocked<'a> {
     pub n: usize,
 }
 
-/// [`Blocked`] weights in the layout of the kernel that packed them: a quarter or an eighth of the memory they take in f32.
+/// [`Blocked`] weights in the layout of the kernel that packed them: a quarter of the memory they take in f32, or with 4 bits
+/// an eighth, and what the scales take.
 ///
 /// Output channels are cut into panels. Inside one, the integers of all its channels for the first input come first, then those for the next;
 /// of 4-bit integers a byte holds those of two neighbouring inputs of a block, the first in its low half. Scales and zero points of a panel

@@ -35,7 +35,8 @@ impl Digits {
     }
 }
 
-#[cfg(feature = "bare")]
+// With it the library compiles only where nothing below it brings std, which has one of its own.
+#[cfg(bare)]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -90,7 +90,9 @@ pub(crate) fn match_dense_dynamic<'a, 's>(
     let (Some([k, n]), Some(sample)) = (shape, sample(input)) else { return Ok(None) };
     let per_channel = |shape: Vec<usize>| is_bias(&shape, sample.len() + 1, n);
     let zero_points = product.input.get(3).filter(|name| !name.is_empty());
-    let fits = sample.last() == Some(&k)
+    // Without inputs, the number of outputs would be bounded by nothing that the file has to hold.
+    let fits = k > 0
+        && sample.last() == Some(&k)
         && matches!(graph.constant_type(&product.input[1]), Some(DataType::Int8 | DataType::Uint8))
         && graph.float_shape(scales).is_some_and(per_channel)
         && bias.is_none_or(|bias| graph.float_shape(bias).is_some_and(per_channel))

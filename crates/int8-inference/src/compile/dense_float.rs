@@ -100,7 +100,8 @@ pub(crate) fn match_dense_float<'a, 's>(
         (None, None) => return Ok(None),
     };
     let rank = sample.len() + 1;
-    let fits = sample.last() == Some(&k) && (op(product.node) == "MatMul" || rank == 2);
+    // Without inputs, the number of outputs would be bounded by nothing that the file has to hold.
+    let fits = k > 0 && sample.last() == Some(&k) && (op(product.node) == "MatMul" || rank == 2);
     let bias_fits =
         product.bias.is_none_or(|bias| graph.float_shape(bias).is_some_and(|shape| is_bias(&shape, rank, n)));
     Ok((fits && bias_fits).then_some((product.input, DenseFloatPattern { product, blocked, k, n })))

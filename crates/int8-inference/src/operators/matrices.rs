@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use onnx_model::{DataType, Tensor};
 
 /// More elements than any result is believed to need: shapes come from files, and without inner elements they cost nothing there.
-const MAX_ELEMENTS: usize = 1 << 28;
+const MAX_ELEMENTS: usize = 1 << 24;
 
 /// The shapes of a product.
 pub(super) struct Matrices {

@@ -140,12 +140,13 @@ impl Session {
         let sample = self.plan.inputs[0].sample.as_deref().unwrap_or_default();
         let (width_in, width_out) = (x.len() / batch, y.len() / batch);
         let split = self.split(batch)?;
-        let pieces = x.chunks(split.piece * width_in).zip(y.chunks_mut(split.piece * width_out));
-        self.each(split, pieces, |(values, y)| {
+        // By position, since samples may have no elements to cut at.
+        let pieces = y.chunks_mut(split.piece * width_out).enumerate();
+        self.each(split, pieces, |(index, y)| {
+            let (first, samples) = (index * split.piece, y.len() / width_out);
+            let values = &x[first * width_in..][..samples * width_in];
             let inputs = [InputView { values, sample, tensor: None }];
-            self.with_workspace(&inputs, y.len() / width_out, split.layers, |run, workspace| {
-                self.run_slice(run, workspace, y)
-            })
+            self.with_workspace(&inputs, samples, split.layers, |run, workspace| self.run_slice(run, workspace, y))
         })
     }
 

@@ -63,7 +63,7 @@ proptest! {
 }
 
 #[test]
-fn weights_of_4_bits_take_an_eighth_of_their_memory_in_f32() {
+fn weights_take_their_bits_and_their_scales() {
     let (k, n, block) = (1024, 256, 32);
     let (values, scales) = (vec![1; k * n], vec![0.5; k / block * n]);
     let weights = Blocked { values: &values, scales: &scales, zero_points: &[], block, bits: Bits::Four, k, n };

@@ -29,8 +29,9 @@ impl Layout {
         let shape: Vec<usize> = dims
             .collect::<Result<_, _>>()
             .map_err(|_| problem(format!("has the shape {:?}: dimensions cannot be negative", tensor.dims)))?;
-        let count = element_count(&shape)
-            .ok_or_else(|| problem(format!("has the shape {shape:?}: more elements than can be addressed")))?;
+        let count = element_count(&shape).ok_or_else(|| {
+            problem(format!("has the shape {shape:?}: more elements than can be addressed, a 0 among them or not"))
+        })?;
         Ok(Layout { data_type, shape, count })
     }
 
@@ -72,13 +73,20 @@ impl Layout {
     }
 }
 
+/// What the dimensions beside one of size zero may multiply to: a file states them for free, and whoever computes with the tensor makes results as
+/// large.
+const MOST_BESIDE_ZERO: usize = 1 << 24;
+
 /// Number of elements of `shape`; `None` if their bytes, at most 16 each, could not be addressed.
 ///
 /// Dimensions of size zero do not excuse the others: strides and partial products have to fit as well.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     let nonzero = shape.iter().filter(|&&dim| dim > 0).try_fold(1_usize, |product, &dim| product.checked_mul(dim))?;
     nonzero.checked_mul(16 * 8)?;
-    Some(if shape.contains(&0) { 0 } else { nonzero })
+    match shape.contains(&0) {
+        true => (nonzero <= MOST_BESIDE_ZERO).then_some(0),
+        false => Some(nonzero),
+    }
 }
 
 /// Checks that `tensor` holds, in the field for its type, as many elements as its shape says.
