@@ -69,8 +69,8 @@ pub struct RecordedProbe {
 }
 
 impl Probe {
-    /// A probe of everything that the engine computes of `model`; `None` where that is nothing, or depends on dimensions that the file
-    /// leaves open.
+    /// A probe of everything that the engine computes of `model`; `None` where that is nothing, depends on dimensions that the file
+    /// leaves open, or comes in batches of a fixed size that is too much for a probe.
     ///
     /// # Errors
     ///
@@ -104,11 +104,26 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// When the metadata entry is not one that [`Recipe::emit`](crate::Recipe::emit) writes, or speaks of another model.
+    /// When the metadata entry is not one that [`Recipe::emit`](crate::Recipe::emit) writes, speaks of another model, or asks for more samples
+    /// than a probe of this one has.
     pub fn recorded(model: &Model) -> Result<Option<RecordedProbe>, Error> {
         let Some(entry) = model.metadata(PROBE_KEY) else { return Ok(None) };
         let (record, hash) = Record::parse(entry)?;
         let model = cut::cut(model, &record.cut, &record.outputs)?;
+        input::check_size(&model, record.samples)?;
+        // What a file asks for costs no more than what would be emitted.
+        match samples_worth(&model)? {
+            Some(most) if record.samples <= most => {}
+            Some(most) => {
+                let asked = record.samples;
+                return Err(Error::Probe(format!("asks for {asked} samples, a probe of this model has {most}")));
+            }
+            None => {
+                return Err(Error::Probe(
+                    "covers nodes of the float runtime, open dimensions, or batches too large for a probe".to_owned(),
+                ));
+            }
+        }
         let probe = Self { inputs: input::inputs(&model, record.samples)?, model, record };
         Ok(Some(RecordedProbe { probe, hash }))
     }
@@ -167,7 +182,8 @@ impl Probe {
     }
 }
 
-/// How many samples are within bounds for what is left of a model after the cut; `None` if it cannot be run on the engine alone.
+/// How many samples are within bounds for what is left of a model after the cut; `None` if it cannot be run on the engine alone, or not even
+/// the one batch size it runs with is within bounds.
 fn samples_worth(model: &Model) -> Result<Option<usize>, Error> {
     let session = Session::new(model, &SessionOptions { threads: Some(1), ..SessionOptions::default() })?;
     let Some(values) = input::values_per_sample(model) else { return Ok(None) };
@@ -177,9 +193,10 @@ fn samples_worth(model: &Model) -> Result<Option<usize>, Error> {
     let float_work = session.float_macs_per_sample().saturating_mul(FLOAT_WORK);
     let work = session.macs_per_sample().saturating_add(float_work).max(1);
     let bytes = values.saturating_mul(4).saturating_add(session.buffer_bytes_per_sample()).max(1);
-    let by_work = usize::try_from(MAX_WORK / work).unwrap_or(SAMPLES);
-    let samples = by_work.min(MAX_BYTES / bytes).clamp(3, SAMPLES);
+    let by_work = usize::try_from(MAX_WORK / work).unwrap_or(usize::MAX);
+    let most = by_work.min(MAX_BYTES / bytes).max(3);
     // Where samples are seen together, none can be padded.
-    let whole = session.fixed_batch().unwrap_or(1);
-    Ok(Some((samples - samples % whole).max(whole)))
+    let whole = session.fixed_batch().unwrap_or(1).max(1);
+    let samples = most.min(SAMPLES);
+    Ok((whole <= most).then(|| (samples - samples % whole).max(whole)))
 }

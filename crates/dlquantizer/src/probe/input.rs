@@ -57,12 +57,18 @@ pub fn input_quantization(model: &Model, input: &str) -> Result<Option<QuantPara
     Ok(None)
 }
 
-/// What a probe of `samples` samples gives to each input of `model`, `[samples, ...]`.
-pub(super) fn inputs(model: &Model, samples: usize) -> Result<Vec<(String, ArrayD<f32>)>, Error> {
+/// Refuses samples that are too many values to keep.
+pub(super) fn check_size(model: &Model, samples: usize) -> Result<(), Error> {
     let values = values_per_sample(model).and_then(|values| values.checked_mul(samples));
     if values.is_none_or(|values| values > MAX_VALUES) {
         return Err(Error::Probe(format!("asks for {samples} samples, which are more than {MAX_VALUES} values")));
     }
+    Ok(())
+}
+
+/// What a probe of `samples` samples gives to each input of `model`, `[samples, ...]`.
+pub(super) fn inputs(model: &Model, samples: usize) -> Result<Vec<(String, ArrayD<f32>)>, Error> {
+    check_size(model, samples)?;
     let mut inputs = Vec::new();
     for (position, input) in model.inputs().into_iter().enumerate() {
         let params = input_quantization(model, &input.name)?.unwrap_or(UNQUANTIZED);

@@ -239,18 +239,21 @@ fn records_of_another_model_are_refused_by_what_is_wrong() {
         (with("cut", cut("normal", json!([1_u64 << 40]))), "values"),
         (with("cut", cut("normal", json!([u64::MAX, 3]))), "values"),
         (with("samples", json!(65536 * 2)), "131072 samples"),
+        (with("samples", json!(65536)), "asks for 65536 samples, a probe of this model has 163"),
+        (with("samples", json!(164)), "asks for 164 samples"),
+        // Without the cut, the float part would be in it.
+        (with("cut", json!([])), "float runtime"),
     ] {
         let error = refused(Probe::recorded(&model).map(drop));
         assert!(error.contains(expected) && error.contains(PROBE_KEY), "{error}");
     }
     // Shapes that do not fit are found when it is compiled or run.
     let model = with("cut", cut("normal", json!([8])));
-    let probe = Probe::recorded(&model).unwrap().unwrap().probe;
-    let outcome = probe.session(&SessionOptions::default()).and_then(|session| probe.hash(&session, 64));
+    let outcome = Probe::recorded(&model).and_then(|recorded| {
+        let probe = recorded.unwrap().probe;
+        probe.hash(&probe.session(&SessionOptions::default())?, 64)
+    });
     assert!(refused(outcome).contains('8'));
-    // Without the cut, the float part would be in it.
-    let probe = Probe::recorded(&with("cut", json!([]))).unwrap().unwrap().probe;
-    assert!(refused(probe.session(&SessionOptions::default()).map(drop)).contains("float runtime"));
 }
 
 #[test]
