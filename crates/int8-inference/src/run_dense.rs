@@ -9,10 +9,11 @@ use {
     crate::threads::{Load, share, threads_for},
     alloc::vec::Vec,
     core::cell::RefCell,
+    kernels::PackedWeights,
     rayon::ThreadPool,
 };
 
-use kernels::{Kernel, Output, PackedWeights, Requantize};
+use kernels::{Kernel, Output, Requantize};
 
 use crate::compile::dense::{Dense, DenseOutput};
 
