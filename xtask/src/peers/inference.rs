@@ -37,6 +37,9 @@ const ROUNDS: usize = 10;
 /// Between two turns, so that threads of a side that wait for more work have gone to sleep.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// What the pinned package of 2023.2.0 has inside.
+const ONEDNN: &str = "oneDNN 3.2";
+
 /// How long, and on how many threads.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -44,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u8).range(1..))]
     threads: Vec<u8>,
     /// Time of each side for each cell; cells of long runs take ten runs.
-    #[arg(long, value_name = "S", default_value_t = 0.4)]
+    #[arg(long, value_name = "S", default_value = "0.4", value_parser = seconds)]
     seconds: f64,
 }
 
@@ -101,6 +104,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         python.packages().join(", ")
     );
     Ok(())
+}
+
+/// A number of seconds, above 0 and at most an hour.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
+        _ => Err("not a number of seconds above 0 and up to 3600".to_owned()),
+    }
 }
 
 /// Accuracy of the network quantized by us, into `ours`, and by ONNX Runtime.
@@ -192,7 +203,7 @@ fn bare_layers(python: &Python, seconds: f64) -> Result<String> {
             cells.push(Cell { model: format!("{k}x{n}"), batch, ours, others });
         }
     }
-    Ok(time_table(&cells, &["oneDNN"], &format!("bare layer, u8 to u8, 1 thread, {isa}")))
+    Ok(time_table(&cells, &[ONEDNN], &format!("bare layer, u8 to u8, 1 thread, {isa}")))
 }
 
 fn time_table(cells: &[Cell], others: &[&str], title: &str) -> String {
