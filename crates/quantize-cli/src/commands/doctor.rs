@@ -14,9 +14,11 @@ use crate::machine::{self, Level, Speeds};
 /// Rows, inputs and channels of the self-check; none is a multiple of a vector.
 const SELF_CHECK: [usize; 3] = [7, 131, 37];
 
-/// Shows version, processor features and the kernel picked, checks that all kernels give the same bits, and measures what a core can do at best.
+/// Shows version, processor features and the kernel picked, checks that all kernels give the same bits, and measures what a core can do at
+/// best.
 ///
-/// At best means registers alone for arithmetic, a multiplication and an addition counting as two, and loads alone for memory. Exit code 1 means that they do not.
+/// At best means registers alone for arithmetic, a multiplication and an addition counting as two, and loads alone for memory. Exit code 1
+/// means that a kernel gives other bits than the scalar one.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
