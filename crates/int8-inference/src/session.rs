@@ -44,7 +44,8 @@ pub struct SessionOptions {
 /// A model compiled for this machine: weights packed, buffers laid out.
 ///
 /// It is `Send + Sync`: any number of threads may run it at once over one copy of the weights. What the engine runs itself - integer
-/// layers, and the float layers of a dense network - gives the same bits on every machine, for every batch size and thread count.
+/// layers, and the float layers of a dense network - gives the same bits on every machine, for every batch size and thread count. Only a model
+/// with layers that take their range from the whole batch ([`Session::couples_samples`]) depends on which samples run together.
 pub struct Session {
     plan: Plan,
     kernel: &'static dyn Kernel,
@@ -165,18 +166,28 @@ impl Session {
     fn together(&self, batch: usize) -> Result<Option<usize>, Error> {
         match self.plan.fixed_batch.filter(|_| self.couples_samples()) {
             // Padding would be seen by the other samples.
-            Some(fixed) if !batch.is_multiple_of(fixed) => Err(self.wrong_batch(fixed, batch)),
+            Some(fixed) if !batch.is_multiple_of(fixed) => Err(self.divided_batch(fixed, batch)),
             Some(fixed) => Ok(Some(fixed)),
             None => Ok(self.couples_samples().then_some(batch.max(1))),
         }
     }
 
     fn wrong_batch(&self, fixed: usize, batch: usize) -> Error {
-        Error::Input {
-            input: self.plan.inputs.first().map(|input| input.name.clone()).unwrap_or_default(),
-            reason: format!("the model takes batches of exactly {fixed}, this one has {batch}"),
-        }
+        self.refused_batch(format!("the model takes batches of exactly {fixed}, this one has {batch}"))
     }
+
+    fn divided_batch(&self, fixed: usize, batch: usize) -> Error {
+        let left = batch.checked_rem(fixed).unwrap_or(batch);
+        self.refused_batch(format!(
+            "the model finds ranges over whole batches of {fixed}, this one of {batch} has {left} left over; give a multiple of {fixed}"
+        ))
+    }
+
+    fn refused_batch(&self, reason: String) -> Error {
+        let input = self.plan.inputs.first().map(|input| input.name.clone()).unwrap_or_default();
+        Error::Input { input, reason }
+    }
+
     fn wrong_slice(&self, what: &str, batch: usize, has: usize, wants: usize) -> Error {
         Error::Input {
             input: self.plan.inputs[0].name.clone(),
@@ -196,7 +207,8 @@ impl Session {
         self.plan.inputs.iter().map(|input| (input.name.as_str(), input.shape.as_deref()))
     }
 
-    /// The only batch size the model runs with; `None` when it runs with any.
+    /// The batch size the model was exported with, where its parts depend on it; `None` when it runs with any. Other batches are cut into such
+    /// and padded; where samples change each other's results ([`Session::couples_samples`]), they have to be a multiple of it.
     pub fn fixed_batch(&self) -> Option<usize> {
         self.plan.fixed_batch
     }

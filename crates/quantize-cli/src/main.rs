@@ -5,6 +5,7 @@
 //! error, 130 calibration interrupted by Ctrl-C.
 
 mod arrays;
+mod batches;
 mod commands;
 mod console;
 mod data;

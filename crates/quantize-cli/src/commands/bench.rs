@@ -21,6 +21,9 @@ use crate::machine::{self, Speeds};
 use crate::threads::ThreadsArgs;
 use crate::timing::{Timing, time};
 
+/// Batch sizes where neither the user nor the model names any.
+const BATCHES: [usize; 3] = [1, 32, 256];
+
 /// Times a float or int8 model, alone or turn by turn with another one.
 ///
 /// Without --data the samples are random, in the range that the model quantizes its input to.
@@ -37,8 +40,8 @@ pub(crate) struct Args {
     /// Another model to time in the same run, in turns.
     #[arg(long, value_name = "ONNX")]
     against: Option<PathBuf>,
-    /// Batch sizes.
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,32,256", value_parser = RangedU64ValueParser::<usize>::new().range(1..=65536))]
+    /// Batch sizes [default: 1,32,256, or the one that the model was exported with where it is fixed].
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = RangedU64ValueParser::<usize>::new().range(1..=65536))]
     batch: Vec<usize>,
     /// Times each step of the plan, on one thread, and compares the layers with what this machine can do at best.
     #[arg(long, conflicts_with = "against")]
@@ -102,10 +105,16 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<bool> {
         Some(path) => args.reading.open_for(path, &opened[0].0, &args.model, Part::Test)?.inputs().to_vec(),
         None => random::random_samples(&subjects).in_file(&args.model)?,
     };
+    let fixed = subjects.iter().find_map(|subject| subject.session.fixed_batch());
+    let batches = match (args.batch.as_slice(), &fixed) {
+        ([], Some(fixed)) => std::slice::from_ref(fixed),
+        ([], None) => &BATCHES,
+        (given, _) => given,
+    };
     if args.per_layer {
-        return console.finish(&layers::per_layer(&subjects[0], &samples, &args.batch, args.seconds)?);
+        return console.finish(&layers::per_layer(&subjects[0], &samples, batches, args.seconds)?);
     }
-    console.finish(&bench(&subjects, &samples, &args.batch, args.seconds)?)
+    console.finish(&bench(&subjects, &samples, batches, args.seconds)?)
 }
 
 /// Times the first model, and the second turn by turn with it, on each batch size.

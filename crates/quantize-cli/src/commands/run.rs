@@ -10,6 +10,7 @@ use int8_inference::{NamedTensor, Session, SessionOptions};
 use serde::Serialize;
 
 use crate::arrays;
+use crate::batches::{check_whole, default_batch};
 use crate::console::Report;
 use crate::data::DataArgs;
 use crate::files::{check_output, open_session};
@@ -17,6 +18,9 @@ use crate::format::{self, Column};
 use crate::progress;
 use crate::test_data;
 use crate::threads::ThreadsArgs;
+
+/// Samples that run together where neither the user nor the model says how many.
+const BATCH: usize = 256;
 
 /// Runs a float or int8 model on samples and writes its results as NumPy arrays.
 ///
@@ -41,9 +45,9 @@ pub(crate) struct Args {
     /// Further tensor to write, by its name in the graph, integers as integers; may be repeated.
     #[arg(long = "tap", value_name = "TENSOR")]
     taps: Vec<String>,
-    /// Samples that run together.
-    #[arg(long, value_name = "N", default_value = "256")]
-    batch: NonZeroUsize,
+    /// Samples that run together [default: 256, or as many whole batches of a model that was exported with a fixed one].
+    #[arg(long, value_name = "N")]
+    batch: Option<NonZeroUsize>,
     #[command(flatten)]
     threads: ThreadsArgs,
 }
@@ -82,9 +86,11 @@ pub(crate) fn run(args: &Args) -> Result<RunReport> {
         );
     }
     let samples = args.data.open_for(&model, &args.model, Part::Test)?;
+    let batch = args.batch.map_or_else(|| default_batch(&session, BATCH), NonZeroUsize::get);
+    check_whole(&session, &args.model, batch, samples.len())?;
     check_output(&args.output, [args.model.as_path(), &args.data.data])?;
     let start = Instant::now();
-    let tensors = run_batches(&session, &samples, args.batch.get())
+    let tensors = run_batches(&session, &samples, batch)
         .with_context(|| format!("cannot run {} on {}", args.model.display(), args.data.data.display()))?;
     let seconds = start.elapsed().as_secs_f64();
     onnx_model::write_atomic(&args.output, &form.encode(&tensors)?)?;
@@ -99,6 +105,9 @@ pub(crate) fn run(args: &Args) -> Result<RunReport> {
 /// Runs once on the model's inputs as they are.
 fn run_whole(args: &Args, session: &Session) -> Result<RunReport> {
     args.data.refuse_reading_flags("are the model's inputs as they are")?;
+    if let Some(batch) = args.batch {
+        bail!("--batch {batch} says how many samples run together, but the data are the model's inputs as they are");
+    }
     let names: Vec<&str> = session.inputs().map(|(name, _)| name).collect();
     let inputs = test_data::inputs(&args.data.data, &names)?;
     test_data::check_directory(&args.output, &args.data.data)?;

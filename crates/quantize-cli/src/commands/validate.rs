@@ -9,6 +9,7 @@ use dlquantizer::{Calibration, FloatModel, Overlap, Sketch, Validation, Verdict}
 use int8_inference::{Session, SessionOptions};
 use serde::Serialize;
 
+use crate::batches::check_whole;
 use crate::console::Report;
 use crate::data::DataArgs;
 use crate::files::{InFile, open_float, open_session};
@@ -83,6 +84,9 @@ pub(crate) fn run(args: &Args) -> Result<ValidateReport> {
     let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
     let (int8_model, int8) = open_session(&args.int8, &options)?;
     let samples = args.data.open_for(float.network(), &args.float, Part::Test)?;
+    if let Some(fixed) = int8.fixed_batch() {
+        check_whole(&int8, &args.int8, fixed, samples.len())?;
+    }
     if !args.allow_overlap {
         let (seen, source) = match &args.calibration {
             Some(path) => (Some(Calibration::load(path)?.sketch().clone()), path),

@@ -8,6 +8,7 @@ mod bad_outputs;
 mod bad_recipes;
 mod calibration_files;
 mod edge_models;
+mod fixed_batch;
 mod help;
 mod interruption;
 mod invariance;
