@@ -100,16 +100,11 @@ impl DataArgs {
 
     /// Refuses flags that say how samples are read, where the data are no samples.
     pub(crate) fn refuse_reading_flags(&self, data_are: &str) -> Result<()> {
-        let reading = &self.reading;
-        let given = [
-            ("--label-column", reading.label_column.is_some()),
-            ("--no-labels", reading.no_labels),
-            ("--scale", reading.scale.is_some()),
-            ("--samples", reading.samples.is_some()),
-            ("--part", reading.part.is_some()),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => bail!("{flag} says how samples are read, but the data {data_are}"),
+        match self.reading.flags().chain(self.reading.images.skip_flag()).next() {
+            Some(flag) => {
+                let name = flag.split(' ').next().unwrap_or(&flag);
+                bail!("{name} says how samples are read, but the data {data_are}")
+            }
             None => Ok(()),
         }
     }
@@ -164,7 +159,7 @@ impl ReadingArgs {
     }
 
     /// The flags that decide which samples are read, and what they become.
-    fn describe(&self) -> String {
+    fn flags(&self) -> impl Iterator<Item = String> {
         let Self { label_column, no_labels, scale, samples, part, images } = self;
         let flags = [
             label_column.as_ref().map(|name| format!("--label-column {name}")),
@@ -173,7 +168,12 @@ impl ReadingArgs {
             samples.map(|samples| format!("--samples {samples}")),
             part.map(|part| format!("--part {part}")),
         ];
-        flags.into_iter().flatten().chain(images.describe()).map(|flag| format!(" {flag}")).collect()
+        flags.into_iter().flatten().chain(images.describe())
+    }
+
+    /// [`ReadingArgs::flags`] in one text, each behind a space.
+    fn describe(&self) -> String {
+        self.flags().map(|flag| format!(" {flag}")).collect()
     }
 
     fn options(&self, part: Part) -> Result<OpenOptions> {

@@ -101,6 +101,11 @@ impl ImageArgs {
         flags.into_iter().flatten()
     }
 
+    /// The flag that says how many may be left out.
+    pub(crate) fn skip_flag(&self) -> Option<String> {
+        self.skip_bad.map(|most| format!("--skip-bad {most}"))
+    }
+
     /// The options, if any flag is given: data that are no images are refused with them.
     pub(crate) fn options(&self) -> Result<Option<ImageOptions>> {
         let Self { resize, crop, layout, color, mean, std, skip_bad } = self;

@@ -47,7 +47,22 @@ fn inputs_and_outputs_are_tensors_of_the_models_own_types() {
     assert_eq!(Tensor::from_bytes(&y).unwrap(), Tensor::f32("y", &[3], vec![-4.0, 0.0, 3.5]).unwrap());
 
     let with = |more: [&str; 2]| arguments.iter().cloned().chain(more.map(Into::into)).collect::<Vec<_>>();
-    refuse(with(["--samples", "2"]), &["--samples says how samples are read", "the model's inputs as they are"]);
+    for flag in [
+        ["--label-column", "y"],
+        ["--scale", "1/255"],
+        ["--samples", "2"],
+        ["--part", "test"],
+        ["--resize", "8"],
+        ["--crop", "8"],
+        ["--layout", "nhwc"],
+        ["--color", "grey"],
+        ["--skip-bad", "1"],
+    ] {
+        let says = format!("{} says how samples are read", flag[0]);
+        refuse(with(flag), &[says.as_str(), "the model's inputs as they are"]);
+    }
+    refuse(with(["--mean=0.5", "--std=0.5"]), &["--mean says how samples are read"]);
+    refuse(with(["--batch", "2"]), &["--batch 2 says how many samples run together", "the model's inputs as they are"]);
     refuse(
         ["run".into(), model, "--data".into(), inputs.clone(), "-o".into(), inputs.clone()],
         &["give another directory"],
