@@ -172,6 +172,7 @@ impl Session {
         }
     }
 
+    #[cfg(feature = "std")]
     fn wrong_batch(&self, fixed: usize, batch: usize) -> Error {
         self.refused_batch(format!("the model takes batches of exactly {fixed}, this one has {batch}"))
     }
