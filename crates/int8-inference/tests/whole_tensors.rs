@@ -207,3 +207,80 @@ mod dynamic {
         assert_eq!(error, "input \"x\": the model takes batches of exactly 4, this one has 7");
     }
 }
+
+#[test]
+fn integers_made_in_one_type_and_dequantized_in_another_are_refused() {
+    let constants = [
+        tensor("scale", &[], TensorData::F32(vec![0.1])),
+        tensor("unsigned", &[], TensorData::U8(vec![3])),
+        tensor("signed", &[], TensorData::I8(vec![3])),
+    ];
+    for (made, read, said) in [("unsigned", "signed", "made as UINT8"), ("signed", "unsigned", "made as INT8")] {
+        let nodes = vec![
+            node("QuantizeLinear", "q", &["x", "scale", made], &["x_q"]),
+            node("DequantizeLinear", "d", &["x_q", "scale", read], &["y"]),
+        ];
+        let inputs = [value("x", DataType::Float, samples(4))];
+        let model = model(&inputs, &[value("y", DataType::Float, None)], &constants, nodes);
+        let error = Session::new(&model, &SessionOptions::default()).err().expect("a refusal").to_string();
+        assert!(error.contains("tensor \"x_q\"") && error.contains(said), "{error}");
+    }
+}
+
+#[cfg(feature = "float")]
+#[test]
+fn integers_of_any_width_are_moved_about_between_their_quantization() {
+    let x: Vec<f32> = (0..24).map(|i| (i * 7 % 24) as f32 * 0.11 - 1.0).collect();
+    let zero_points = [
+        TensorData::U8(vec![120]),
+        TensorData::I8(vec![-3]),
+        TensorData::U16(vec![30_000]),
+        TensorData::I16(vec![-200]),
+    ];
+    for zero_point in zero_points {
+        let scale = 0.01f32;
+        let (low, high) = match &zero_point {
+            TensorData::U8(_) => (0, 255),
+            TensorData::I8(_) => (-128, 127),
+            TensorData::U16(_) => (0, 65_535),
+            _ => (-32_768, 32_767),
+        };
+        let zero = tensor("zero", &[], zero_point);
+        let zero_value = zero.to_i64().expect("an integer")[0];
+        let quantized = |x: f32| ((x / scale).round_ties_even() as i64 + zero_value).clamp(low, high);
+        let real: Vec<f32> = x.iter().map(|&x| (quantized(x) - zero_value) as f32 * scale).collect();
+        let constants = [
+            tensor("scale", &[], TensorData::F32(vec![scale])),
+            zero,
+            tensor("flat", &[2], TensorData::I64(vec![0, 12])),
+            tensor("axes", &[1], TensorData::I64(vec![1])),
+        ];
+        let transposed: Vec<f32> =
+            (0..24).map(|i| real[i / 12 * 12 + i % 4 * 3 + i % 12 / 4]).map(|x| x.max(0.0)).collect();
+        let plain: Vec<f32> = real.iter().map(|x| x.max(0.0)).collect();
+        let quantize = node("QuantizeLinear", "q", &["x", "scale", "zero"], &["x_q"]);
+        let dequantize = |from: &str| node("DequantizeLinear", "d", &[from, "scale", "zero"], &["real"]);
+        let relu = |from: &str| node("Relu", "r", &[from], &["y"]);
+        let between = |node: NodeProto| vec![quantize.clone(), node, dequantize("moved"), relu("real")];
+        let behind = |node: NodeProto| vec![quantize.clone(), dequantize("x_q"), node, relu("moved")];
+        for (nodes, shape, expected) in [
+            (behind(node("Flatten", "f", &["real"], &["moved"])), vec![2, 12], &plain),
+            (behind(node("Reshape", "f", &["real", "flat"], &["moved"])), vec![2, 12], &plain),
+            (between(node("Flatten", "f", &["x_q"], &["moved"])), vec![2, 12], &plain),
+            (between(node("Unsqueeze", "u", &["x_q", "axes"], &["moved"])), vec![2, 1, 4, 3], &plain),
+            (
+                between(node("Transpose", "t", &["x_q"], &["moved"]).with_ints("perm", &[0, 2, 1])),
+                vec![2, 3, 4],
+                &transposed,
+            ),
+        ] {
+            let case =
+                format!("{:?}, {:?}", constants[1].data, nodes.iter().map(NodeProto::op_type).collect::<Vec<_>>());
+            let shape_of_x = Some(vec![Dim::Symbolic("n".to_owned()), Dim::Fixed(4), Dim::Fixed(3)]);
+            let inputs = [value("x", DataType::Float, shape_of_x)];
+            let model = model(&inputs, &[value("y", DataType::Float, None)], &constants, nodes);
+            let y = session(&model).run_tensors(&[tensor("x", &[2, 4, 3], TensorData::F32(x.clone()))]).expect(&case);
+            assert_eq!((&y[0].shape, &y[0].data), (&shape, &TensorData::F32(expected.clone())), "{case}");
+        }
+    }
+}

@@ -152,12 +152,19 @@ impl<'g, 'a> Lowering<'g, 'a> {
         Ok((value.place, sample))
     }
 
-    fn quantized_operand(&self, tensor: &str) -> Result<(Place, Vec<usize>), Error> {
-        if self.value(tensor)?.params.is_none() {
-            return Err(Error::Shape {
-                tensor: tensor.to_owned(),
-                reason: "it is dequantized but was not made by a QuantizeLinear node".to_owned(),
-            });
+    /// The same of a tensor of integers that is dequantized by these parameters.
+    fn quantized_operand(&self, tensor: &str, read_as: QuantParams) -> Result<(Place, Vec<usize>), Error> {
+        let invalid = |reason| Err(Error::Shape { tensor: tensor.to_owned(), reason });
+        let Some(made_as) = self.value(tensor)?.params else {
+            return invalid("it is dequantized but was not made by a QuantizeLinear node".to_owned());
+        };
+        if made_as.signed != read_as.signed {
+            let data_type = |params: QuantParams| if params.signed { DataType::Int8 } else { DataType::Uint8 };
+            return invalid(format!(
+                "it is made as {} but dequantized with a zero point of type {}; the file has to say one type at both places",
+                data_type(made_as),
+                data_type(read_as)
+            ));
         }
         self.operand(tensor)
     }
@@ -209,27 +216,27 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 self.emit(output, Work::Quantize { input, params }, sample, Some(params))
             }
             ItemKind::Dequantize(params) => {
-                let (input, sample) = self.quantized_operand(first)?;
+                let (input, sample) = self.quantized_operand(first, params)?;
                 self.emit(output, Work::Dequantize { input, params }, sample, None)
             }
             ItemKind::Dense(pattern) => self.dense(first, output, &pattern),
             ItemKind::DenseFloat(pattern) => self.dense_float(first, output, &pattern),
             ItemKind::DenseDynamic(pattern) => self.dense_dynamic(first, output, &pattern),
             ItemKind::Lookup { function, from, params } => {
-                let (input, sample) = self.quantized_operand(first)?;
+                let (input, sample) = self.quantized_operand(first, from)?;
                 let table = table(&function, from, params);
                 self.emit(output, Work::Lookup { input, table }, sample, Some(params))
             }
             ItemKind::Add { from, params, clamp } => {
-                let (a, sample) = self.quantized_operand(first)?;
-                let (b, other) = self.quantized_operand(item.inputs[1])?;
+                let (a, sample) = self.quantized_operand(first, from[0])?;
+                let (b, other) = self.quantized_operand(item.inputs[1], from[1])?;
                 same_shape(output, &sample, &other)?;
                 let (min, max) = (params.quantize(clamp.0), params.quantize(clamp.1));
                 let work = Work::Add { inputs: [(a, from[0]), (b, from[1])], output: params, min, max };
                 self.emit(output, work, sample, Some(params))
             }
             ItemKind::AddRow { from, row, params, clamp } => {
-                let (input, sample) = self.quantized_operand(first)?;
+                let (input, sample) = self.quantized_operand(first, from[0])?;
                 let (min, max) = (params.quantize(clamp.0), params.quantize(clamp.1));
                 let work = Work::AddRow { input: (input, from[0]), row: (row, from[1]), output: params, min, max };
                 self.emit(output, work, sample, Some(params))
@@ -273,7 +280,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
     }
 
     fn dense(&mut self, input: &'a str, output: &'a str, pattern: &DensePattern<'a>) -> Result<(), Error> {
-        let (place, mut sample) = self.quantized_operand(input)?;
+        let (place, mut sample) = self.quantized_operand(input, pattern.input)?;
         let dense = pattern.load(self.graph, self.kernel, self.value(input)?.levels)?;
         let (k, n) = (dense.weights.k(), dense.weights.n());
         let elements = shape::elements(input, &sample)?;
