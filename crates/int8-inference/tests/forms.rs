@@ -184,6 +184,33 @@ fn operators_between_layers_are_tables_and_sums_of_integers() {
 }
 
 #[test]
+fn qlinear_matmul_may_have_one_scale_and_many_zero_points_or_the_reverse() {
+    let x = samples(9);
+    let (input, output) = (Params::u8(0.03, 101), Params::u8(0.05, 130));
+    for per_channel in [false, true] {
+        let mut builder = Builder::default();
+        let x_q = builder.quantize("x", input);
+        let [x_scale, x_zero] = params(&mut builder, input);
+        let [w, w_scale, _] = weight_constants(&mut builder, false, per_channel);
+        let zeros = if per_channel { vec![2] } else { (0..N as i8).collect() };
+        let zero_shape: &[usize] = if per_channel { &[] } else { &[N] };
+        let w_zero = builder.constant(Tensor::i8("", zero_shape, zeros.clone()).expect("zero points"));
+        let [y_scale, y_zero] = params(&mut builder, output);
+        let inputs = [&x_q, &x_scale, &x_zero, &w, &w_scale, &w_zero, &y_scale, &y_zero].map(String::as_str);
+        let y_q = builder.op("QLinearMatMul", &inputs);
+        let y = builder.dequantize(&y_q, output);
+        let (integers, _) = run(&builder.model(&[K], &[&y]), &[&y_q], &x);
+        let weights: Vec<i32> =
+            weights().iter().enumerate().map(|(i, weight)| weight - i32::from(zeros[i % N % zeros.len()])).collect();
+        let scales = if per_channel { scales() } else { scales()[..1].to_vec() };
+        let naive = NaiveDense { weights: &weights, scales: &scales, bias: &[0; N], input };
+        let rows = quantized_samples(&x, input);
+        let expected = rows.iter().flat_map(|row| naive.quantized(row, output, (f32::NEG_INFINITY, f32::INFINITY)));
+        assert_eq!(integers[0], expected.map(i64::from).collect::<Vec<_>>(), "per channel {per_channel}");
+    }
+}
+
+#[test]
 fn qlinear_softmax_is_that_of_the_operator_set_it_names_or_refused() {
     let (from, to) = (Params::u8(0.03, 101), Params::u8(1.0 / 256.0, 0));
     let x: Vec<f32> = samples(2);

@@ -1,5 +1,6 @@
 //! QLinearMatMul by constant weights.
 
+use onnx_model::Tensor;
 use onnx_model::graph::node as new_node;
 use onnx_model::proto::NodeProto;
 
@@ -15,6 +16,12 @@ pub(super) fn rewrite(node: &NodeProto, writer: &mut Writer<'_>) -> Result<bool,
     };
     let Some([_, channels]) = writer.matrix_shape(b.values)? else { return Ok(false) };
     let Some(axis) = writer.channel_axis(b.scale, channels, 1)? else { return Ok(false) };
+    // DequantizeLinear takes one zero point for each scale; the operator takes one for all scales, or one scale for all zero points, as well.
+    let count = |tensor: Option<Tensor>| tensor.map(|tensor| tensor.data.len());
+    let zero_points = count(writer.value(b.zero_point)?);
+    if zero_points.is_none() || zero_points != count(writer.value(b.scale)?) {
+        return Ok(false);
+    }
     if !(writer.is_scalar(a.scale)? && writer.is_scalar(y_scale)? && writer.is_scalar(y_zero_point)?) {
         return Ok(false);
     }
