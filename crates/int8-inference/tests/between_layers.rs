@@ -327,3 +327,20 @@ fn scales_that_are_no_scales_are_refused() {
         assert!(error.contains("finite and positive"), "{error}");
     }
 }
+
+#[test]
+fn a_long_chain_takes_time_in_proportion() {
+    // Without an end to the search for a product behind each node it takes minutes.
+    let started = std::time::Instant::now();
+    let mut b = Builder::default();
+    let weights = b.float(&[2, 2], vec![1.0, 0.0, 0.0, -1.0]);
+    let mut last = b.op("MatMul", &["x", &weights]);
+    for _ in 0..20_000 {
+        last = b.op("Relu", &[&last]);
+    }
+    let session = Session::new(&b.model(&[2], &[&last]), &SessionOptions::default()).unwrap();
+    let x = ArrayD::from_shape_vec(vec![2, 2], vec![0.5, -0.5, -1.0, 1.0]).unwrap();
+    let y = session.run(&x.view()).unwrap();
+    assert_eq!(y.iter().copied().collect::<Vec<_>>(), [0.5, 0.5, 0.0, 0.0]);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

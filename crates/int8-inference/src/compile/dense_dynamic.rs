@@ -13,7 +13,7 @@ use super::dense_float::is_bias;
 use super::elementwise::clip_bounds;
 use super::graph::{Graph, op};
 use super::integer_weights::{IntegerWeights, integers};
-use super::product::narrow;
+use super::product::{MAX_CLAMPS, narrow};
 use crate::Error;
 
 /// DynamicQuantizeLinear, MatMulInteger with constant weights, Cast and the Mul by both scales, with an Add of a bias, Relu and Clip behind.
@@ -57,6 +57,7 @@ pub(crate) fn match_dense_dynamic<'a, 's>(
     let mut clamp = (f32::NEG_INFINITY, f32::INFINITY);
     let mut bias = None;
     let mut current = tensor;
+    let mut behind = 0;
     let scaled = loop {
         let Some((_, node)) = graph.producer(current) else { return Ok(None) };
         let inner = match (op(node), node.input.as_slice()) {
@@ -80,7 +81,9 @@ pub(crate) fn match_dense_dynamic<'a, 's>(
             ("Mul", [a, b]) => break [a.as_str(), b.as_str()],
             _ => return Ok(None),
         };
-        if !passes(inner) {
+        // The bias is one more.
+        behind += 1;
+        if behind > MAX_CLAMPS + 1 || !passes(inner) {
             return Ok(None);
         }
         current = inner;

@@ -8,6 +8,12 @@ use super::elementwise::clip_bounds;
 use super::graph::{Graph, op};
 use crate::Error;
 
+/// Most Relu and Clip behind a product that a kernel takes along; those behind them are steps of their own.
+///
+/// The walk from a tensor back to its product is made anew for each tensor, so that without an end it would take a file's chain of operators
+/// quadratic time. Exporters write one, or a Relu and a Clip.
+pub(super) const MAX_CLAMPS: usize = 8;
+
 /// Gemm without scaling, MatMul or MatMul + Add, with Relu and Clip behind it.
 pub(crate) struct Product<'a> {
     /// The Gemm or MatMul.
@@ -29,6 +35,7 @@ pub(crate) fn match_product<'a>(
 ) -> Result<Option<Product<'a>>, Error> {
     let mut clamp = (f32::NEG_INFINITY, f32::INFINITY);
     let mut current = tensor;
+    let mut clamps = 0;
     let (node, bias) = loop {
         let Some((_, node)) = graph.producer(current) else { return Ok(None) };
         let Some(first) = node.input.first() else { return Ok(None) };
@@ -47,7 +54,8 @@ pub(crate) fn match_product<'a>(
             }
             _ => return Ok(None),
         }
-        if !passes(first) {
+        clamps += 1;
+        if clamps > MAX_CLAMPS || !passes(first) {
             return Ok(None);
         }
         current = first;
