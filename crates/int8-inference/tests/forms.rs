@@ -211,6 +211,21 @@ fn qlinear_matmul_may_have_one_scale_and_many_zero_points_or_the_reverse() {
 }
 
 #[test]
+fn what_is_wrong_with_an_operator_is_said_under_its_name() {
+    let mut builder = Builder::default();
+    let input = Params::u8(0.03, 101);
+    let x_q = builder.quantize("x", input);
+    let [scale, zero] = params(&mut builder, input);
+    let none = builder.float(&[], vec![0.0]);
+    let y_q = builder.node(microsoft("QLinearSigmoid", &[&x_q, &scale, &zero, &none, &zero]));
+    let y = builder.dequantize(&y_q, input);
+    let model = builder.model(&[K], &[&y]);
+    let made = model.graph().node.iter().find(|node| node.op_type() == "QLinearSigmoid").expect("a node");
+    let error = Session::new(&model, &SessionOptions::default()).err().expect("a refusal").to_string();
+    assert!(error.contains(&format!("node \"{}\"", made.name())) && error.contains("scale is 0"), "{error}");
+}
+
+#[test]
 fn qlinear_softmax_is_that_of_the_operator_set_it_names_or_refused() {
     let (from, to) = (Params::u8(0.03, 101), Params::u8(1.0 / 256.0, 0));
     let x: Vec<f32> = samples(2);

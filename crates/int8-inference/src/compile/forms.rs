@@ -8,7 +8,7 @@ mod qgemm;
 mod qlinear_matmul;
 mod reshapes;
 
-use alloc::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -47,9 +47,17 @@ fn operators(graph: &GraphProto, opset: i64) -> Result<Option<GraphProto>, Error
         return Ok(None);
     }
     let index = GraphIndex::new(graph)?;
-    let mut writer = Writer { index, opset, names: Names::of(graph), nodes: Vec::new(), constants: Vec::new() };
+    let mut writer = Writer {
+        index,
+        opset,
+        names: Names::of(graph),
+        nodes: Vec::new(),
+        constants: Vec::new(),
+        origin: String::new(),
+    };
     let mut rewritten = BTreeSet::new();
     for (at, node) in graph.node.iter().enumerate() {
+        node.name().clone_into(&mut writer.origin);
         if is_integer_operator(node) && rewrite(node, &mut writer)? {
             rewritten.insert(at);
         } else {
@@ -98,6 +106,8 @@ struct Writer<'g> {
     names: Names,
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
+    /// Name of the node that is rewritten: what it becomes goes by it too, so that messages say what the file does.
+    origin: String,
 }
 
 /// A tensor of integers with its scale and zero point, by their names; the latter may be left out.
@@ -131,8 +141,7 @@ impl Writer<'_> {
 
     fn quantization(&mut self, op_type: &str, inputs: [&str; 3], output: &str, axis: Option<i64>) {
         let inputs = if inputs[2].is_empty() { &inputs[..2] } else { &inputs[..] };
-        let name = self.names.fresh(&format!("{output}.{op_type}"));
-        let made = node(op_type, &name, inputs, &[output]);
+        let made = node(op_type, &self.origin, inputs, &[output]);
         self.nodes.push(match axis {
             Some(axis) => made.with_int("axis", axis),
             None => made,

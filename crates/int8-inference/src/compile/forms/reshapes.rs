@@ -45,7 +45,6 @@ pub(super) fn of_integers(graph: &GraphProto) -> Result<Option<GraphProto>, Erro
         reshape.input[0].clone_from(&dequantize.input[0]);
         behind.input[0].clone_from(&name);
         behind.output.clone_from(&node.output);
-        behind.name = Some(names.fresh(&format!("{name}.DequantizeLinear")));
         reshape.output = Vec::from([name]);
         nodes.extend([reshape, behind]);
     }
