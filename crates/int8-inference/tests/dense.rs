@@ -521,7 +521,7 @@ proptest! {
             let weight = |i: usize| values[i * n + channel] - zero_points[channel];
             bias[channel] + (0..k).map(|i| (ends(corner, i) - input_zero) * weight(i)).sum::<i32>()
         });
-        let sums: Vec<i32> = sums.collect();
+        let sums: Vec<i64> = sums.map(i64::from).collect();
         let certificate = &session.certificates()[0];
         prop_assert_eq!(Some(&certificate.lowest), sums.iter().min());
         prop_assert_eq!(Some(&certificate.highest), sums.iter().max());
