@@ -1,5 +1,7 @@
 //! What a training is asked to do.
 
+mod parse;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
@@ -75,7 +77,7 @@ impl TrainConfig {
             return Err(Error::TooLarge { path: path.to_owned(), limit: MAX_BYTES });
         }
         Self::from_toml(&text).map_err(|error| match error {
-            Error::Parse { cause, .. } => Error::Parse { path: Some(path.to_owned()), cause },
+            Error::Parse { reason, .. } => Error::Parse { path: Some(path.to_owned()), reason },
             other => other,
         })
     }
@@ -86,7 +88,7 @@ impl TrainConfig {
     ///
     /// If the text is no TOML, has unknown or missing keys (the message shows the line and the keys there are) or unusable values.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let config: Self = toml::from_str(text).map_err(|cause| Error::Parse { path: None, cause: Box::new(cause) })?;
+        let config: Self = parse::parse(text).map_err(|reason| Error::Parse { path: None, reason })?;
         config.check()?;
         Ok(config)
     }

@@ -29,13 +29,13 @@ pub enum Error {
         limit: u64,
     },
 
-    /// The configuration is no TOML or has unknown or missing keys; the message carries line and column.
-    #[error("{}not a training configuration: {cause}", in_file(path.as_ref()))]
+    /// The configuration is no TOML or has unknown or missing keys; the message carries the line.
+    #[error("{}not a training configuration: {reason}", in_file(path.as_ref()))]
     Parse {
         /// The file, if the text came from one.
         path: Option<PathBuf>,
         /// What is wrong, with the line it is on.
-        cause: Box<toml::de::Error>,
+        reason: String,
     },
 
     /// A setting has a value the trainer cannot use.
@@ -175,7 +175,34 @@ pub enum Error {
         name: String,
     },
 
-    /// The trained network could not be written as an ONNX model.
+    /// A file of a run could not be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    ReadRun {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+
+    /// A file of a run could not be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    WriteRun {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+
+    /// A file of a run does not hold what it should.
+    #[error("{}: {reason}", path.display())]
+    BadRun {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The trained network, or a file of a run that is replaced as a whole, could not be written.
     #[error(transparent)]
     Export(#[from] onnx_model::Error),
 }

@@ -83,11 +83,11 @@ fn what_is_left_out_has_the_documented_default() {
 fn an_unknown_key_is_shown_with_its_line_and_the_keys_there_are() {
     for (from, to, line, known) in [
         ("epochs", "epoch", 3, "`epochs`"),
-        ("momentum", "momentun", 9, "`momentum`"),
-        ("units", "unit", 14, "`units`"),
+        ("momentum", "momentun", 12, "`momentum`"),
+        ("units", "unit", 17, "`units`"),
         ("\"cosine\"", "\"cosinus\"", 7, "`cosine`"),
         ("\"sgd\"", "\"sdg\"", 10, "`sgd`"),
-        ("\"relu\"", "\"rellu\"", 14, "`relu`"),
+        ("\"relu\"", "\"rellu\"", 18, "`relu`"),
     ] {
         let message = refusal(&changed(from, to));
         assert!(message.contains(known), "{message}");
