@@ -168,6 +168,18 @@ pub enum Error {
         learning_rate: f64,
     },
 
+    /// The stored state of an optimizer belongs to another optimizer or another network.
+    #[error(
+        "the optimizer's state has {found} bytes, but this optimizer of this network has {expected}; continue with the layers \
+         and the optimizer of the checkpoint"
+    )]
+    OptimizerState {
+        /// How many bytes were stored.
+        found: usize,
+        /// How many there must be.
+        expected: usize,
+    },
+
     /// Two parts of the ONNX model would have one name.
     #[error("the model would have two parts named `{name}`; rename the layer or the input array it belongs to")]
     NameTaken {

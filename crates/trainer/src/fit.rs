@@ -88,7 +88,7 @@ impl Trainer {
         let steps = (batches as u64).saturating_mul(self.config.epochs as u64);
         let mut activations = network.activations(batch_size)?;
         let mut gradients = network.gradients(batch_size)?;
-        let mut optimizer = OptimizerState::new(self.config.optimizer, network.parameter_sizes());
+        let mut optimizer = OptimizerState::new(self.config.optimizer, network.parameters());
         let mut trained = Trained {
             input: samples.input.to_owned(),
             shape: samples.shape.to_owned(),
@@ -106,7 +106,7 @@ impl Trainer {
             let mut tally = Tally::default();
             for (batch, rows) in (1..).zip(training.chunks(batch_size)) {
                 let factor = self.config.schedule.factor(step, steps);
-                let learning_rate = self.config.optimizer.learning_rate() * factor;
+                let learning_rate = self.config.optimizer.learning_rate * factor;
                 step += 1;
 
                 let logits = trained.forward(&samples, rows, &mut activations);

@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::LayerConfig;
 use crate::error::{Culprit, Error, Place, Result};
-use crate::init;
-use crate::layer::{Dense, DenseGradient};
+use crate::initializer::Initializer;
+use crate::layer::{Activation, Dense, DenseGradient};
+use crate::optimizer::ParameterInfo;
 
 /// The most values one tensor may have: an ONNX file is limited to 2 GiB, which is 2^29 values of f32.
 const MAX_VALUES: usize = 1 << 29;
@@ -39,9 +40,14 @@ impl Network {
         for LayerConfig::Dense { name, units, activation } in layers {
             let units = units.unwrap_or(classes);
             check_size(name, "a weight matrix", inputs, units)?;
+            let initializer = match activation {
+                Activation::Relu => Initializer::HeUniform,
+                Activation::Linear => Initializer::GlorotUniform,
+            };
+            let weights = initializer.fill(&[inputs, units], inputs, units, rng);
             built.push(Dense {
                 name: name.clone(),
-                weights: init::weights(inputs, units, *activation, rng),
+                weights: Array2::from_shape_vec((inputs, units), weights).expect("as many values as the shape has"),
                 bias: ndarray::Array1::zeros(units),
                 activation: *activation,
             });
@@ -110,10 +116,12 @@ impl Network {
         }
     }
 
-    /// The element count of each parameter tensor, in the order of [`Self::parameters_mut`].
-    pub(crate) fn parameter_sizes(&self) -> impl Iterator<Item = usize> {
+    /// Each parameter tensor, in the order of [`Self::parameters_mut`].
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = ParameterInfo> {
         let layers = self.layers.iter();
-        layers.flat_map(|layer| [layer.weights.len(), layer.bias.len()])
+        layers
+            .flat_map(|layer| [(layer.weights.len(), true), (layer.bias.len(), false)])
+            .map(|(size, decays)| ParameterInfo { size, decays })
     }
 
     /// Each parameter tensor with its gradient.

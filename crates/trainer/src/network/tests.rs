@@ -104,7 +104,7 @@ fn a_smaller_batch_in_the_same_buffers_gives_the_same_logits() {
 fn parameters_come_with_their_own_gradients() {
     let mut network = three_layers(0);
     let gradients = network.gradients(1).unwrap();
-    let sizes: Vec<usize> = network.parameter_sizes().collect();
+    let sizes: Vec<usize> = network.parameters().map(|parameter| parameter.size).collect();
     assert_eq!(sizes, [35, 7, 42, 6, 24, 4]);
     let pairs = network.parameters_mut(&gradients);
     let lengths: Vec<_> = pairs.map(|(values, gradient)| (values.len(), gradient.len())).collect();
