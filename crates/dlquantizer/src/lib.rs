@@ -49,7 +49,6 @@ pub mod probe;
 mod range;
 mod read_file;
 mod recipe;
-mod shapes;
 mod sketch;
 mod statistics;
 mod texture;

@@ -2,6 +2,7 @@
 //!
 //! - [`Model`] is a checked file in memory: [`Model::open`], [`Model::save`], metadata, inputs and outputs.
 //! - [`graph`] walks and edits its graph: who produces a value, who reads it, attributes, new nodes, dead ones.
+//! - [`Shapes`] are the shapes of its tensors, [`Summary`] its layers with their parameters, multiplications and bytes.
 //! - [`Tensor`] is a constant with typed elements.
 //! - [`proto`] are the protobuf messages themselves, every field of ONNX up to IR version 14, so that nothing a file holds is lost
 //!   between loading and saving it.
@@ -53,6 +54,8 @@ mod error;
 pub mod graph;
 mod model;
 pub mod proto;
+mod shapes;
+mod summary;
 mod tensor;
 mod value_info;
 #[cfg(feature = "std")]
@@ -61,6 +64,8 @@ mod write_atomic;
 pub use error::Error;
 pub use model::{Model, NEWEST_IR_VERSION, NEWEST_OPSET};
 pub use proto::DataType;
+pub use shapes::{Shapes, Size};
+pub use summary::{LayerSummary, Summary};
 pub use tensor::{Tensor, TensorData};
 pub use value_info::{Dim, ValueInfo};
 #[cfg(feature = "std")]

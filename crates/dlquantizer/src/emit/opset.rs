@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use onnx_model::graph::{GraphIndex, Names};
 use onnx_model::proto::{NodeProto, TensorProto};
-use onnx_model::{Model, Tensor};
+use onnx_model::{Model, Shapes, Tensor};
 
 use crate::node::{node_name, operator};
-use crate::shapes::Shapes;
 use crate::{Error, LayerRecipe, Precision};
 
 /// The first opset whose DequantizeLinear has an axis.

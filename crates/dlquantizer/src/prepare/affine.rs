@@ -2,11 +2,11 @@
 
 use onnx_model::graph::GraphIndex;
 use onnx_model::proto::NodeProto;
+use onnx_model::{Shapes, Size};
 
 use crate::Error;
 use crate::constants::{float_constant, float_shape};
 use crate::node::operator;
-use crate::shapes::Shapes;
 
 /// `y = x * scale + shift` along the last axis; `y` has the shape of `x`.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +87,7 @@ fn keeps_shape(shapes: &Shapes<'_>, source: &str, constant: &[usize]) -> bool {
         ([ones @ .., last], Some(shape)) => {
             constant.len() <= shape.len()
                 && ones.iter().all(|&dim| dim == 1)
-                && (*last == 1 || shape.last() == Some(&Some(*last)))
+                && (*last == 1 || shape.last() == Some(&Size::Fixed(*last)))
         }
         (_, None) => false,
     }

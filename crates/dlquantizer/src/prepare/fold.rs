@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use onnx_model::Shapes;
 use onnx_model::graph::{GraphIndex, Names};
 use onnx_model::proto::{GraphProto, TensorProto};
 
@@ -10,7 +11,6 @@ use super::affine::Affine;
 use super::dense_constants::DenseConstants;
 use crate::Error;
 use crate::node::{node_name, only_output, operator, reads_first};
-use crate::shapes::Shapes;
 
 /// Folds every affine node that can be: behind a Gemm that it alone reads, or before the Gemms that alone read it.
 ///

@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 
-use onnx_model::Model;
 use onnx_model::graph::{GraphIndex, node};
+use onnx_model::{Model, Shapes};
 
 use super::Origins;
 use crate::Error;
 use crate::constants::float_shape;
 use crate::layers::bias_operand;
 use crate::node::{node_name, only_output, operator};
-use crate::shapes::Shapes;
 
 /// Gemm without its bias operand needs this opset.
 const OPTIONAL_BIAS_OPSET: i64 = 11;

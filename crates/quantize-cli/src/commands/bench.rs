@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::builder::RangedU64ValueParser;
 use dataset::{Input, Part};
 use int8_inference::{Session, SessionOptions};
-use onnx_model::Model;
+use onnx_model::{Model, Summary};
 use serde::Serialize;
 
 use crate::console::{Console, Report};
@@ -127,12 +127,9 @@ pub(crate) fn bench(
     let mut operations = Vec::new();
     let mut ideal_us = Vec::new();
     for subject in subjects {
-        let layers = super::inspect::layers(subject.model).in_file(subject.path)?;
-        let weights: usize = layers.iter().map(super::inspect::LayerReport::multiplications).sum();
-        let own = own_macs(subject.session);
-        // What the float runtime multiplies uses each weight once.
-        operations.push(2.0 * own.max(weights as u64) as f64);
-        ideal_us.push(machine::speeds(subject.session.isa()).map(|peak| ideal(subject.session, weights as u64, peak)));
+        let macs = Summary::of(subject.model).in_file(subject.path)?.macs;
+        operations.push(2.0 * own_macs(subject.session).max(macs) as f64);
+        ideal_us.push(machine::speeds(subject.session.isa()).map(|peak| ideal(subject.session, macs, peak)));
     }
     let sessions: Vec<&Session> = subjects.iter().map(|subject| subject.session).collect();
     let mut rows = Vec::new();
@@ -161,12 +158,12 @@ pub(crate) fn bench(
 
 /// Microseconds that the multiplications of a sample take at the peak of as many cores as the session has threads: those of int8 layers in
 /// int8, all others in f32.
-fn ideal(session: &Session, weights: u64, peak: Speeds) -> f64 {
+fn ideal(session: &Session, macs: u64, peak: Speeds) -> f64 {
     let steps = session.steps();
     let at_peak = |(macs, peak): (u64, Option<f64>)| peak.map_or(0.0, |peak| 2.0 * macs as f64 / (peak * 1e3));
     let own: f64 = steps.iter().map(|step| step.macs).zip(step_peaks(session, Some(peak))).map(at_peak).sum();
-    // What the float runtime multiplies, where each weight is used once.
-    let rest = weights.saturating_sub(own_macs(session));
+    // What the float runtime multiplies.
+    let rest = macs.saturating_sub(own_macs(session));
     (own + at_peak((rest, Some(peak.float_gflops)))) / session.threads() as f64
 }
 

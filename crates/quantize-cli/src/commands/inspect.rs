@@ -1,19 +1,22 @@
 //! `quantize inspect`: what is in a model file.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use int8_inference::{Certificate, Session, SessionOptions, StepInfo};
-use onnx_model::graph::GraphIndex;
-use onnx_model::proto::NodeProto;
-use onnx_model::{Dim, Error, Model, ValueInfo};
+use onnx_model::{Dim, LayerSummary, Model, Summary, ValueInfo};
 use serde::Serialize;
 
 use crate::console::Report;
 use crate::format::{self, Column};
 
 /// Shows inputs, outputs, layers, metadata and execution plan of a float or int8 model.
+///
+/// Of each layer: the shape of its output (`?` where neither the file nor the operators tell), the parameters that training changes and those
+/// that it leaves alone (running means and variances, normalization of the input), multiply-accumulates per sample, and bytes of its
+/// constants as they are stored. The last row has the totals, with the bytes of all constants of the file. Parameters that layers share count
+/// for the first of them.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -40,6 +43,12 @@ pub(crate) struct InspectReport {
     outputs: Vec<ValueReport>,
     layers: Vec<LayerReport>,
     parameters: usize,
+    trainable: usize,
+    fixed: usize,
+    macs: u64,
+    /// Whether those of some layer are not known.
+    macs_incomplete: bool,
+    constant_bytes: u64,
     metadata: BTreeMap<String, String>,
     plan: Option<PlanReport>,
     /// Why there is no plan.
@@ -66,16 +75,24 @@ enum DimReport {
     Unknown,
 }
 
-/// A node with weights.
+/// One layer of the network.
 #[derive(Serialize)]
-pub(crate) struct LayerReport {
+struct LayerReport {
     name: String,
     operator: String,
+    /// Shape of what it makes.
+    output: Option<Vec<DimReport>>,
     /// Shape of the weights as they are stored.
-    shape: Vec<usize>,
+    shape: Option<Vec<usize>>,
     /// Type of the stored weights, `int8` or `float`.
-    precision: String,
-    pub(crate) parameters: usize,
+    precision: Option<String>,
+    parameters: usize,
+    trainable: usize,
+    fixed: usize,
+    /// Multiply-accumulates per sample.
+    macs: Option<u64>,
+    /// Of its constants as they are stored.
+    bytes: u64,
 }
 
 /// How the file is executed.
@@ -120,6 +137,7 @@ fn inspect(model: &Model, path: &Path, bytes: u64) -> Result<InspectReport> {
             Err(error) => (None, Some(error.to_string())),
         };
     let proto = model.proto();
+    let summary = Summary::of(model)?;
     let producer = format!("{} {}", proto.producer_name(), proto.producer_version());
     Ok(InspectReport {
         file: path.to_owned(),
@@ -129,8 +147,13 @@ fn inspect(model: &Model, path: &Path, bytes: u64) -> Result<InspectReport> {
         producer: producer.trim().to_owned(),
         inputs: model.inputs().into_iter().map(ValueReport::of).collect(),
         outputs: model.outputs().into_iter().map(ValueReport::of).collect(),
-        layers: layers(model)?,
-        parameters: parameter_count(model)?,
+        parameters: summary.trainable.saturating_add(summary.fixed),
+        trainable: summary.trainable,
+        fixed: summary.fixed,
+        macs: summary.macs,
+        macs_incomplete: summary.macs_incomplete,
+        constant_bytes: summary.bytes,
+        layers: summary.layers.into_iter().map(LayerReport::of).collect(),
         metadata: proto.metadata_props.iter().map(|entry| (entry.key().to_owned(), entry.value().to_owned())).collect(),
         plan,
         plan_error,
@@ -138,72 +161,36 @@ fn inspect(model: &Model, path: &Path, bytes: u64) -> Result<InspectReport> {
     })
 }
 
-/// The dense and convolutional layers in topological order.
-pub(crate) fn layers(model: &Model) -> Result<Vec<LayerReport>, Error> {
-    let graph = model.graph();
-    let index = GraphIndex::new(graph)?;
-    let mut layers = Vec::new();
-    for node in index.order().iter().map(|&position| &graph.node[position]) {
-        // Where the operator has its weights and its bias.
-        let parameters: &[usize] = match node.op_type() {
-            "Gemm" | "MatMul" | "Conv" => &[1, 2],
-            "MatMulInteger" => &[1],
-            "QLinearMatMul" => &[3],
-            "QGemm" => &[3, 6],
-            _ => continue,
-        };
-        let constants = parameters.iter().filter_map(|&place| node.input.get(place));
-        let constants: Vec<_> = constants.filter_map(|name| stored(graph, &index, name)).collect();
-        let Some((shape, data_type)) = constants.first() else { continue };
-        let name = match (node.name(), node.output.first()) {
-            ("", Some(output)) => output.clone(),
-            (name, _) => name.to_owned(),
-        };
-        layers.push(LayerReport {
-            name,
-            operator: node.op_type().to_owned(),
-            shape: shape.clone(),
-            precision: data_type.clone(),
-            parameters: constants.iter().map(|(shape, _)| shape.iter().product::<usize>()).sum(),
-        });
-    }
-    Ok(layers)
-}
-
-/// Shape and type of a constant as the file stores it: itself, or what is dequantized to it.
-fn stored(graph: &onnx_model::proto::GraphProto, index: &GraphIndex<'_>, name: &str) -> Option<(Vec<usize>, String)> {
-    let producer = index.producer(name).map(|position| &graph.node[position]);
-    let name = match producer.filter(|node| node.op_type() == "DequantizeLinear") {
-        Some(node) => node.input.first()?,
-        None => name,
-    };
-    let tensor = index.constant(name).ok().flatten()?;
-    let data_type = tensor.data.data_type().to_string().to_lowercase();
-    Some((tensor.shape, data_type))
-}
-
-/// Elements of all constants, apart from those that only say how others are quantized, shaped or clipped.
-pub(crate) fn parameter_count(model: &Model) -> Result<usize, Error> {
-    let graph = model.graph();
-    let mut settings: HashSet<&str> = HashSet::new();
-    for node in &graph.node {
-        settings.extend(setting_inputs(node).iter().map(String::as_str));
-    }
-    let parameters = graph.initializer.iter().filter(|tensor| !settings.contains(tensor.name()));
-    parameters.map(|tensor| onnx_model::Tensor::from_proto(tensor).map(|tensor| tensor.data.len())).sum()
-}
-
-fn setting_inputs(node: &NodeProto) -> &[String] {
-    match node.op_type() {
-        "QuantizeLinear" | "DequantizeLinear" | "Reshape" | "Clip" => node.input.get(1..).unwrap_or_default(),
-        _ => &[],
-    }
-}
-
 impl LayerReport {
-    /// Multiplications per sample where each weight is used once.
-    pub(crate) fn multiplications(&self) -> usize {
-        self.shape.iter().product()
+    fn of(layer: LayerSummary) -> Self {
+        let parameters = layer.parameters();
+        let LayerSummary { name, operator, output, weights, precision, trainable, fixed, macs, bytes } = layer;
+        Self {
+            name,
+            operator,
+            output: output.map(dims),
+            shape: weights,
+            precision: precision.map(|precision| precision.to_string().to_lowercase()),
+            parameters,
+            trainable,
+            fixed,
+            macs,
+            bytes,
+        }
+    }
+
+    fn cells(&self) -> [String; 8] {
+        let some = |count: usize| if count == 0 { String::new() } else { format::count(count) };
+        [
+            self.name.clone(),
+            self.operator.clone(),
+            self.output.as_deref().map_or_else(|| "?".to_owned(), describe),
+            some(self.trainable),
+            some(self.fixed),
+            self.macs.map_or_else(|| "?".to_owned(), |macs| some(macs as usize)),
+            some(self.bytes as usize),
+            self.precision.clone().unwrap_or_default(),
+        ]
     }
 }
 
@@ -248,7 +235,6 @@ impl CertificateReport {
 
 impl ValueReport {
     fn of(value: ValueInfo) -> Self {
-        let dims = |dims: Vec<Dim>| dims.into_iter().map(DimReport::of).collect();
         Self {
             name: value.name,
             element_type: value.element_type.to_string().to_lowercase(),
@@ -258,11 +244,19 @@ impl ValueReport {
 
     fn describe(&self) -> String {
         let shape = match &self.shape {
-            Some(dims) => format!("[{}]", dims.iter().map(DimReport::describe).collect::<Vec<_>>().join(", ")),
+            Some(dims) => describe(dims),
             None => "of unknown shape".to_owned(),
         };
         format!("{} {} {shape}", self.name, self.element_type)
     }
+}
+
+fn dims(dims: Vec<Dim>) -> Vec<DimReport> {
+    dims.into_iter().map(DimReport::of).collect()
+}
+
+fn describe(dims: &[DimReport]) -> String {
+    format!("[{}]", dims.iter().map(DimReport::describe).collect::<Vec<_>>().join(", "))
 }
 
 impl DimReport {
@@ -283,6 +277,16 @@ impl DimReport {
     }
 }
 
+impl InspectReport {
+    fn describe_parameters(&self) -> String {
+        let [all, trainable, fixed] = [self.parameters, self.trainable, self.fixed].map(format::count);
+        match self.fixed {
+            0 => all,
+            _ => format!("{all}, {trainable} trainable and {fixed} fixed"),
+        }
+    }
+}
+
 impl Report for InspectReport {
     fn text(&self) -> String {
         let values = |values: &[ValueReport]| values.iter().map(ValueReport::describe).collect::<Vec<_>>().join(", ");
@@ -292,7 +296,7 @@ impl Report for InspectReport {
             ("producer", self.producer.clone()),
             ("inputs", values(&self.inputs)),
             ("outputs", values(&self.outputs)),
-            ("parameters", format::count(self.parameters)),
+            ("parameters", self.describe_parameters()),
         ]);
         for (key, value) in &self.metadata {
             text += &format!(" {key}\n{}", indented(value));
@@ -300,19 +304,18 @@ impl Report for InspectReport {
         let columns = [
             Column::Text("Layer"),
             Column::Text("Operator"),
-            Column::Text("Weights"),
+            Column::Text("Output"),
+            Column::Number("Trainable"),
+            Column::Number("Fixed"),
+            Column::Number("MACs"),
+            Column::Number("Bytes"),
             Column::Text("Precision"),
-            Column::Number("Parameters"),
         ];
-        let rows = self.layers.iter().map(|layer| {
-            [
-                layer.name.clone(),
-                layer.operator.clone(),
-                format!("{:?}", layer.shape),
-                layer.precision.clone(),
-                format::count(layer.parameters),
-            ]
-        });
+        let macs = format::count(self.macs as usize) + if self.macs_incomplete { " + ?" } else { "" };
+        let [trainable, fixed, bytes] = [self.trainable, self.fixed, self.constant_bytes as usize].map(format::count);
+        let [none, also_none, nor] = [const { String::new() }; 3];
+        let total = ["total".to_owned(), none, also_none, trainable, fixed, macs, bytes, nor];
+        let rows = self.layers.iter().map(LayerReport::cells).chain([total]);
         text = format!("{text}\n{}\n", format::table(columns, rows));
         match (&self.plan, &self.plan_error) {
             (Some(plan), _) => {

@@ -94,7 +94,7 @@ pub(crate) fn train(
     Ok(TrainReport {
         file: output.to_owned(),
         bytes: model.to_bytes().len(),
-        parameters: super::inspect::layers(&model)?.iter().map(|layer| layer.parameters).sum(),
+        parameters: onnx_model::Summary::of(&model)?.trainable,
         samples: samples.len(),
         epochs,
         seconds,

@@ -299,15 +299,32 @@ fn inspect() {
                 ("outputs", "array"),
                 ("layers", "array"),
                 ("parameters", "count"),
+                ("trainable", "count"),
+                ("fixed", "count"),
+                ("macs", "count"),
+                ("constant_bytes", "count"),
                 ("metadata", "object"),
                 ("plan", "object"),
                 ("plan_error", "null"),
             ],
         );
         assert_eq!(report["inputs"][0]["shape"], serde_json::json!(["N", 64]));
-        let layer = &report["layers"][0];
-        assert_eq!((layer["name"].as_str(), layer["precision"].as_str()), (Some("fc1"), Some(precision)));
+        let layers = report["layers"].as_array().unwrap();
+        let layer = layers.iter().find(|layer| layer["name"] == "fc1").unwrap();
+        assert_fields(
+            layer,
+            &[("parameters", "count"), ("trainable", "count"), ("fixed", "count"), ("bytes", "count")],
+        );
+        assert_eq!(layer["precision"], precision);
         assert_eq!(layer["parameters"], 64 * 256 + 256);
+        assert_eq!((&layer["output"], &layer["macs"]), (&serde_json::json!(["N", 256]), &Value::from(64 * 256)));
+        assert_eq!(report["macs"], 64 * 256 + 256 * 128 + 128 * 10);
+        let sum = |field: &str| layers.iter().map(|layer| layer[field].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(report["trainable"], 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10);
+        assert_eq!(
+            (sum("trainable"), sum("fixed")),
+            (report["trainable"].as_u64().unwrap(), report["fixed"].as_u64().unwrap())
+        );
         assert_fields(&report["plan"], &[("isa", "string"), ("steps", "array")]);
         let proven = report["plan"]["certificates"].as_array().unwrap();
         assert_eq!(proven.len(), if precision == "int8" { 3 } else { 0 });

@@ -10,6 +10,7 @@ mod calibration_files;
 mod edge_models;
 mod fixed_batch;
 mod help;
+mod inspect;
 mod interruption;
 mod invariance;
 mod json;
