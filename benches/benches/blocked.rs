@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kernels::{Bits, Blocked, Epilogue, best};
+use kernels::{Bits, Blocked, Epilogue, Matrix, MatrixMut, best};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -18,21 +18,28 @@ fn blocked(criterion: &mut Criterion) {
         let scales: Vec<f32> = (0..k / BLOCK * n).map(|_| rng.random_range(0.001..0.01)).collect();
         let weights = |bits| Blocked { values: &values, scales: &scales, zero_points: &[], block: BLOCK, bits, k, n };
         let [four, eight] = [Bits::Four, Bits::Eight].map(|bits| kernel.pack_blocked(&weights(bits)));
-        let float = kernel.pack_f32(&values.iter().map(|&value| f32::from(value)).collect::<Vec<_>>(), k, n);
+        let floats: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
+        let float = kernel.pack_f32(Matrix::new(&floats, k, n));
         let bias = vec![0.5; n];
         let epilogue = Epilogue { bias: &bias, min: 0.0, max: f32::INFINITY };
         let mut group = criterion.benchmark_group(format!("blocked/{k}x{n}"));
         for rows in [1, 8, 64] {
             let input: Vec<f32> = (0..rows * k).map(|_| rng.random_range(0.0..1.0)).collect();
+            let input = Matrix::new(&input, rows, k);
             let mut out = vec![0.0; rows * n];
             group.throughput(Throughput::Elements((rows * k * n) as u64));
             group.bench_function(BenchmarkId::new("f32", rows), |bencher| {
-                bencher.iter(|| kernel.matmul_f32(black_box(&input), rows, &float, epilogue, black_box(&mut out)));
+                bencher.iter(|| {
+                    let out = MatrixMut::new(black_box(&mut out), rows, n);
+                    kernel.matmul_f32(black_box(input), &float, epilogue, out);
+                });
             });
             for (name, packed) in [("8 bits", &eight), ("4 bits", &four)] {
                 group.bench_function(BenchmarkId::new(name, rows), |bencher| {
-                    bencher
-                        .iter(|| kernel.matmul_blocked(black_box(&input), rows, packed, epilogue, black_box(&mut out)));
+                    bencher.iter(|| {
+                        let out = MatrixMut::new(black_box(&mut out), rows, n);
+                        kernel.matmul_blocked(black_box(input), packed, epilogue, out);
+                    });
                 });
             }
         }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kernels::{Epilogue, Isa, Output, Requantize, available};
+use kernels::{Epilogue, Isa, Matrix, MatrixMut, Output, Requantize, available};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -55,10 +55,13 @@ fn matmul_f32(criterion: &mut Criterion) {
             let mut out = vec![0.0; rows * n];
             group.throughput(Throughput::Elements((rows * k * n) as u64));
             for kernel in available().filter(|kernel| kernel.isa() != Isa::Scalar) {
-                let packed = kernel.pack_f32(&weights, k, n);
+                let packed = kernel.pack_f32(Matrix::new(&weights, k, n));
                 let epilogue = Epilogue { bias: &bias, min: 0.0, max: f32::INFINITY };
                 group.bench_function(BenchmarkId::new(kernel.isa().name(), rows), |bencher| {
-                    bencher.iter(|| kernel.matmul_f32(black_box(&input), rows, &packed, epilogue, black_box(&mut out)));
+                    bencher.iter(|| {
+                        let input = Matrix::new(black_box(&input), rows, k);
+                        kernel.matmul_f32(input, &packed, epilogue, MatrixMut::new(black_box(&mut out), rows, n));
+                    });
                 });
             }
         }

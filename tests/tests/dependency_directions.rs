@@ -9,7 +9,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("kernels", &[]),
     ("onnx-model", &[]),
     ("dataset", &[]),
-    ("trainer", &["onnx-model", "dataset"]),
+    ("trainer", &["kernels", "onnx-model", "dataset"]),
     ("int8-inference", &["kernels", "onnx-model"]),
     ("dlquantizer", &["int8-inference", "onnx-model", "dataset"]),
     ("quantize-cli", &["kernels", "onnx-model", "dataset", "trainer", "int8-inference", "dlquantizer"]),

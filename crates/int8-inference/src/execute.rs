@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use kernels::{Epilogue, Kernel, Quantized, Rescale};
+use kernels::{Epilogue, Kernel, Matrix, MatrixMut, Quantized, Rescale};
 use onnx_model::Tensor;
 
 use crate::compile::dense::{Dense, DenseOutput};
@@ -99,12 +99,12 @@ fn fill(
         Work::DenseFloat { input, rows, dense } => {
             let rows = rows * samples;
             let input = workspace.floats(*input, inputs, rows * dense.weights.k());
+            let input = Matrix::new(input, rows, dense.weights.k());
             let epilogue = Epilogue { bias: &dense.bias, min: dense.clamp.0, max: dense.clamp.1 };
+            let out = MatrixMut::new(out.floats(count), rows, dense.bias.len());
             match &dense.weights {
-                FloatWeights::F32(weights) => kernel.matmul_f32(input, rows, weights, epilogue, out.floats(count)),
-                FloatWeights::Blocked(weights) => {
-                    kernel.matmul_blocked(input, rows, weights, epilogue, out.floats(count))
-                }
+                FloatWeights::F32(weights) => kernel.matmul_f32(input, weights, epilogue, out),
+                FloatWeights::Blocked(weights) => kernel.matmul_blocked(input, weights, epilogue, out),
             }
         }
         Work::DenseDynamic { input, rows, dense } => {

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::{Epilogue, Isa, Output, PackedWeights};
+use crate::{Epilogue, Isa, Matrix, MatrixMut, Output, PackedWeights};
 
 #[track_caller]
 pub(crate) fn check_matmul(
@@ -44,15 +44,20 @@ pub(crate) fn check_matmul(
 pub(crate) fn check_matmul_f32(
     isa: Isa,
     (packed_for, k, n): (Isa, usize, usize),
-    input: &[f32],
-    rows: usize,
-    epilogue: &Epilogue<'_>,
-    out: &[f32],
+    input: &Matrix<'_>,
+    epilogue: Option<&Epilogue<'_>>,
+    out: &MatrixMut<'_>,
 ) {
-    assert_eq!(packed_for, isa, "matmul_f32: weights were packed for another instruction set");
-    assert_eq!(rows.checked_mul(k), Some(input.len()), "matmul_f32: input must be [rows, k] = [{rows}, {k}]");
-    assert_eq!(epilogue.bias.len(), n, "matmul_f32: bias must have n elements");
-    assert_eq!(rows.checked_mul(n), Some(out.len()), "matmul_f32: output must be [rows, n] = [{rows}, {n}]");
+    let rows = input.rows();
+    check_isa(packed_for, isa);
+    assert_eq!(input.columns(), k, "matmul_f32: input must be [rows, k] = [{rows}, {k}]");
+    assert!(epilogue.is_none_or(|epilogue| epilogue.bias.len() == n), "matmul_f32: bias must have n elements");
+    assert_eq!((out.rows(), out.columns()), (rows, n), "matmul_f32: output must be [rows, n] = [{rows}, {n}]");
+}
+
+#[track_caller]
+pub(crate) fn check_isa(packed_for: Isa, isa: Isa) {
+    assert_eq!(packed_for, isa, "weights were packed for another instruction set");
 }
 
 #[track_caller]

@@ -1,7 +1,7 @@
 use core::fmt::Debug;
 use core::ops::Range;
 
-use crate::{Blocked, Epilogue, Isa, Output, PackedBlocks, PackedF32, PackedWeights, Weights};
+use crate::{Blocked, Epilogue, Isa, Matrix, MatrixMut, Output, PackedBlocks, PackedF32, PackedWeights, Weights};
 
 /// One operand of [`Kernel::add`]: `x = (value - zero_point) * scale`.
 #[derive(Clone, Copy, Debug)]
@@ -82,23 +82,38 @@ pub trait Kernel: Send + Sync + Debug {
         output: Output<'_>,
     );
 
-    /// Copies row-major f32 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
+    /// Copies f32 weights `[k, n]` (inputs, outputs) into the layout of this kernel.
     ///
     /// # Panics
     ///
-    /// If `weights.len() != k * n`.
-    fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32;
+    /// If they exceed the address space, which only a matrix that repeats its elements can.
+    fn pack_f32(&self, weights: Matrix<'_>) -> PackedF32;
+
+    /// [`Kernel::pack_f32`] into the memory of weights that are no longer needed.
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::pack_f32`]; also if `packed` belongs to a kernel of another [`Isa`].
+    fn repack_f32(&self, weights: Matrix<'_>, packed: &mut PackedF32);
 
     /// Multiplies `input` `[rows, k]` by `weights` `[k, n]` in f32 and writes `[rows, n]` after the `epilogue`.
     ///
     /// With `fma(x, y, z) = x * y + z` rounded once, element `[r, c]` is `0`, then `sum = fma(input[r, i], weights[i, c], sum)` for `i`
     /// ascending, then the epilogue. That is one chain per element, so nothing but its own row and column has a say in its bits: not
-    /// the number of rows, not the other channels, not the instruction set. With `k = 0` the sum is 0.
+    /// the number of rows, not the other channels, not the instruction set, not the strides. With `k = 0` the sum is 0.
     ///
     /// # Panics
     ///
-    /// If a slice has another length than the shapes say, or if `weights` were packed by a kernel of another [`Isa`].
-    fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]);
+    /// If the shapes do not fit each other, or if `weights` were packed by a kernel of another [`Isa`].
+    fn matmul_f32(&self, input: Matrix<'_>, weights: &PackedF32, epilogue: Epilogue<'_>, out: MatrixMut<'_>);
+
+    /// [`Kernel::matmul_f32`] whose sums begin with what `out` holds instead of 0, and have no epilogue. A product cut along `k` into several
+    /// that follow each other so gives the same bits as in one piece.
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::matmul_f32`].
+    fn matmul_add_f32(&self, input: Matrix<'_>, weights: &PackedF32, out: MatrixMut<'_>);
 
     /// Copies integer weights with a scale for each block into the layout of this kernel.
     ///
@@ -113,14 +128,7 @@ pub trait Kernel: Send + Sync + Debug {
     /// # Panics
     ///
     /// As [`Kernel::matmul_f32`].
-    fn matmul_blocked(
-        &self,
-        input: &[f32],
-        rows: usize,
-        weights: &PackedBlocks,
-        epilogue: Epilogue<'_>,
-        out: &mut [f32],
-    );
+    fn matmul_blocked(&self, input: Matrix<'_>, weights: &PackedBlocks, epilogue: Epilogue<'_>, out: MatrixMut<'_>);
 
     /// `out = saturate(round_half_even(input / scale) + zero_point)`, as ONNX `QuantizeLinear` to uint8; NaN gives `zero_point`.
     ///

@@ -31,7 +31,7 @@
 //!   adds the zero point and saturates, each step rounded on its own.
 //! - Quantization is ONNX `QuantizeLinear`: divide, round half to even, add the zero point, saturate. NaN counts as 0.
 //! - A product in f32 is one chain of fused multiply-adds per output element, in the order of `k`, then the bias and the clamp
-//!   ([`Kernel::matmul_f32`]). Which payload and sign a NaN has is left open; that it is NaN is not.
+//!   ([`Kernel::matmul_f32`]); or it goes on with the chains of another one ([`Kernel::matmul_add_f32`]). Which payload and sign a NaN has is left open; that it is NaN is not.
 //!
 //! The crate is `no_std` (it needs `alloc`) and has no say in which kernel is used: callers choose by [`best`] or [`with_isa`].
 #![cfg_attr(not(test), no_std)]
@@ -44,6 +44,7 @@ mod epilogue;
 mod isa;
 mod kernel;
 mod levels;
+mod matrix;
 mod output;
 mod packed;
 mod packed_blocks;
@@ -61,6 +62,7 @@ mod weights;
 pub use epilogue::Epilogue;
 pub use isa::{Isa, UnknownIsa};
 pub use kernel::{Kernel, Quantized, Rescale};
+pub use matrix::{Matrix, MatrixMut};
 pub use output::{Output, Requantize};
 pub use packed::PackedWeights;
 pub use packed_blocks::{Bits, Blocked, PackedBlocks};

@@ -1,14 +1,16 @@
-use alloc::vec;
 use alloc::vec::Vec;
 use core::{fmt, slice};
 
-use crate::Isa;
 use crate::packed::Layout;
+use crate::{Isa, Matrix};
+
+/// Floats in a cache line.
+const LINE: usize = 16;
 
 /// A cache line of weights, so that panels start where aligned vector loads may.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+struct Line([f32; LINE]);
 
 /// f32 weights `[k, n]` in the layout of the kernel that packed them.
 ///
@@ -23,29 +25,29 @@ pub struct PackedF32 {
 }
 
 impl PackedF32 {
-    pub(crate) fn new(weights: &[f32], k: usize, n: usize, isa: Isa, layout: Layout) -> Self {
-        assert_eq!(k.checked_mul(n), Some(weights.len()), "pack_f32: weights must be [k, n] = [{k}, {n}]");
-        let padded = n.next_multiple_of(layout.lanes).checked_mul(k);
-        #[expect(
-            clippy::expect_used,
-            reason = "padding overflows only where the slice of k * n weights could not exist"
-        )]
-        let padded = padded.expect("pack_f32: padded weights exceed the address space");
-        let mut packed = Self { lines: vec![Line([0.0; 16]); padded.div_ceil(16)], k, n, isa };
-        packed.fill(weights, layout);
+    pub(crate) fn new(weights: Matrix<'_>, isa: Isa, layout: Layout) -> Self {
+        let mut packed = Self { lines: Vec::new(), k: 0, n: 0, isa };
+        packed.replace(weights, layout);
         packed
     }
 
-    fn fill(&mut self, weights: &[f32], layout: Layout) {
-        let (k, n) = (self.k, self.n);
+    /// Packs other weights for the same kernel into the memory there is.
+    pub(crate) fn replace(&mut self, weights: Matrix<'_>, layout: Layout) {
+        let (k, n) = (weights.rows(), weights.columns());
+        let padded = n.checked_next_multiple_of(layout.lanes).and_then(|n| n.checked_mul(k));
+        #[expect(clippy::expect_used, reason = "documented: no memory could hold the weights")]
+        let padded = padded.expect("pack_f32: padded weights exceed the address space");
+        (self.k, self.n) = (k, n);
+        self.lines.resize(padded.div_ceil(LINE), Line([0.0; LINE]));
+        if weights.is_empty() {
+            return;
+        }
         for first in (0..n).step_by(layout.panel) {
             let columns = layout.panel.min(n - first);
             let stride = columns.next_multiple_of(layout.lanes);
             let start = self.panel_start(first);
-            for i in 0..k {
-                let row = &weights[i * n + first..][..columns];
-                self.values_mut()[start + i * stride..][..columns].copy_from_slice(row);
-            }
+            let panel = &mut self.values_mut()[start..][..k * stride];
+            fill(panel, stride, weights.column_range(first..first + columns));
         }
     }
 
@@ -57,12 +59,12 @@ impl PackedF32 {
     /// All panels, aligned to 64 bytes.
     pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: a `Line` is 16 initialized floats without padding (size and alignment are both 64).
-        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) }
+        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * LINE) }
     }
 
     fn values_mut(&mut self) -> &mut [f32] {
         // SAFETY: as in `as_slice`; any `f32` is valid inside a `Line`.
-        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) }
     }
 
     /// Inputs per output channel.
@@ -83,6 +85,51 @@ impl PackedF32 {
     /// Memory the packed weights take, padding included.
     pub fn bytes(&self) -> usize {
         size_of_val(self.lines.as_slice())
+    }
+}
+
+/// Writes `weights` into a panel whose inputs are `stride` apart, and zeros behind them.
+fn fill(panel: &mut [f32], stride: usize, weights: Matrix<'_>) {
+    let columns = weights.columns();
+    if weights.column_stride() == 1 {
+        for (i, to) in panel.chunks_exact_mut(stride).enumerate() {
+            to[..columns].copy_from_slice(&weights.row(i, 0)[..columns]);
+            to[columns..].fill(0.0);
+        }
+        return;
+    }
+    // As many inputs at a time as share a cache line where channels are rows in memory.
+    for (block, to) in panel.chunks_mut(LINE * stride).enumerate() {
+        let first = block * LINE;
+        let mut done = 0;
+        if to.len() == LINE * stride && weights.row_stride() == 1 {
+            done = columns / TURN * TURN;
+            for c in (0..done).step_by(TURN) {
+                let channels = core::array::from_fn(|channel| weights.row(first, c + channel));
+                turn(channels, &mut to[c..], stride);
+            }
+        }
+        for c in done..columns {
+            let from = weights.row(first, c);
+            for (i, input) in to.chunks_exact_mut(stride).enumerate() {
+                input[c] = from[i * weights.row_stride()];
+            }
+        }
+        for input in to.chunks_exact_mut(stride) {
+            input[columns..].fill(0.0);
+        }
+    }
+}
+
+/// Channels that [`turn`] moves at a time, as many as floats in a vector of every machine.
+const TURN: usize = 4;
+
+/// Writes the first line's worth of `channels` as rows `stride` apart.
+#[inline(always)]
+fn turn(channels: [&[f32]; TURN], to: &mut [f32], stride: usize) {
+    let channels = channels.map(|channel| &channel[..LINE]);
+    for i in 0..LINE {
+        to[i * stride..][..TURN].copy_from_slice(&channels.map(|channel| channel[i]));
     }
 }
 

@@ -2,15 +2,19 @@
 
 use core::ops::Range;
 
-use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
+use crate::arguments::{check_bounds, check_isa, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::{GROUP, Layout};
 use crate::{
-    Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale, Weights,
+    Bits, Blocked, Epilogue, Isa, Kernel, Matrix, MatrixMut, Output, PackedBlocks, PackedF32, PackedWeights, Quantized,
+    Rescale, Weights,
 };
 
 /// Output channels whose sums in f32 advance side by side, since a single one would wait for each addition to end.
 const CHAINS: usize = 8;
+
+/// How weights in f32 are packed.
+const FLOATS: Layout = Layout { lanes: 1, panel: CHAINS };
 
 /// The kernel every machine has.
 #[derive(Debug)]
@@ -67,53 +71,39 @@ impl Kernel for Scalar {
         }
     }
 
-    fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32 {
-        PackedF32::new(weights, k, n, Isa::Scalar, Layout { lanes: 1, panel: CHAINS })
+    fn pack_f32(&self, weights: Matrix<'_>) -> PackedF32 {
+        PackedF32::new(weights, Isa::Scalar, FLOATS)
     }
 
-    fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]) {
-        let (k, n) = (weights.k(), weights.n());
-        check_matmul_f32(Isa::Scalar, (weights.isa(), k, n), input, rows, &epilogue, out);
-        for row in 0..rows {
-            let input = &input[row * k..][..k];
-            for first in (0..n).step_by(CHAINS) {
-                let columns = CHAINS.min(n - first);
-                let panel = &weights.as_slice()[weights.panel_start(first)..][..k * columns];
-                let mut sums = [0.0; CHAINS];
-                for (&a, weights) in input.iter().zip(panel.chunks_exact(columns)) {
-                    for (sum, &w) in sums.iter_mut().zip(weights) {
-                        *sum = libm::fmaf(a, w, *sum);
-                    }
-                }
-                let bias = &epilogue.bias[first..];
-                for (out, (sum, bias)) in out[row * n + first..][..columns].iter_mut().zip(sums.iter().zip(bias)) {
-                    *out = clamp(sum + bias, epilogue.min, epilogue.max);
-                }
-            }
-        }
+    fn repack_f32(&self, weights: Matrix<'_>, packed: &mut PackedF32) {
+        check_isa(packed.isa(), Isa::Scalar);
+        packed.replace(weights, FLOATS);
+    }
+
+    fn matmul_f32(&self, input: Matrix<'_>, weights: &PackedF32, epilogue: Epilogue<'_>, out: MatrixMut<'_>) {
+        check_matmul_f32(Isa::Scalar, (weights.isa(), weights.k(), weights.n()), &input, Some(&epilogue), &out);
+        float_products(input, weights, Some(epilogue), out);
+    }
+
+    fn matmul_add_f32(&self, input: Matrix<'_>, weights: &PackedF32, out: MatrixMut<'_>) {
+        check_matmul_f32(Isa::Scalar, (weights.isa(), weights.k(), weights.n()), &input, None, &out);
+        float_products(input, weights, None, out);
     }
 
     fn pack_blocked(&self, weights: &Blocked<'_>) -> PackedBlocks {
-        PackedBlocks::new(weights, Isa::Scalar, Layout { lanes: 1, panel: CHAINS })
+        PackedBlocks::new(weights, Isa::Scalar, FLOATS)
     }
 
-    fn matmul_blocked(
-        &self,
-        input: &[f32],
-        rows: usize,
-        weights: &PackedBlocks,
-        epilogue: Epilogue<'_>,
-        out: &mut [f32],
-    ) {
+    fn matmul_blocked(&self, input: Matrix<'_>, weights: &PackedBlocks, epilogue: Epilogue<'_>, out: MatrixMut<'_>) {
         let (k, n, block) = (weights.k(), weights.n(), weights.block());
-        check_matmul_f32(Isa::Scalar, (weights.isa(), k, n), input, rows, &epilogue, out);
-        for (row, first) in (0..rows).flat_map(|row| (0..n).step_by(CHAINS).map(move |first| (row, first))) {
-            let columns = CHAINS.min(n - first);
+        check_matmul_f32(Isa::Scalar, (weights.isa(), k, n), &input, Some(&epilogue), &out);
+        for_each_chains(input, n, Some(epilogue), out, |row, first, sums| {
+            let columns = sums.len();
             let panel = weights.panel(first);
-            let mut sums = [0.0; CHAINS];
-            for (i, &a) in input[row * k..][..k].iter().enumerate() {
+            for i in 0..k {
+                let a = input.row(row, i)[0];
                 let at = i / block * columns;
-                for (c, sum) in sums[..columns].iter_mut().enumerate() {
+                for (c, sum) in sums.iter_mut().enumerate() {
                     let integer = match weights.bits() {
                         Bits::Eight => i32::from(panel.integers[i * columns + c] as i8),
                         Bits::Four => {
@@ -126,11 +116,7 @@ impl Kernel for Scalar {
                     *sum = libm::fmaf(a, (integer - zero_point) as f32 * panel.scales[at + c], *sum);
                 }
             }
-            let bias = &epilogue.bias[first..];
-            for (out, (sum, bias)) in out[row * n + first..][..columns].iter_mut().zip(sums.iter().zip(bias)) {
-                *out = clamp(sum + bias, epilogue.min, epilogue.max);
-            }
-        }
+        });
     }
 
     fn quantize_u8(&self, input: &[f32], scale: f32, zero_point: u8, out: &mut [u8]) {
@@ -165,6 +151,45 @@ impl Kernel for Scalar {
             let x = real(x.into(), a.zero_point.into(), a.scale);
             let y = real(y.into(), b.zero_point.into(), b.scale);
             *out = levels.saturate((x + y) / to.scale) as u8;
+        }
+    }
+}
+
+/// The product with plain weights; without an epilogue the sums go on from what `out` holds.
+fn float_products(input: Matrix<'_>, weights: &PackedF32, epilogue: Option<Epilogue<'_>>, out: MatrixMut<'_>) {
+    let k = weights.k();
+    for_each_chains(input, weights.n(), epilogue, out, |row, first, sums| {
+        let panel = &weights.as_slice()[weights.panel_start(first)..][..k * sums.len()];
+        for (i, weights) in panel.chunks_exact(sums.len()).enumerate() {
+            let a = input.row(row, i)[0];
+            for (sum, &w) in sums.iter_mut().zip(weights) {
+                *sum = libm::fmaf(a, w, *sum);
+            }
+        }
+    });
+}
+
+/// Has `add(row, first channel, sums)` add the products to the sums of each row and up to [`CHAINS`] channels; before and after it does what
+/// [`Kernel::matmul_f32`] with an epilogue or [`Kernel::matmul_add_f32`] without one does.
+fn for_each_chains(
+    input: Matrix<'_>,
+    n: usize,
+    epilogue: Option<Epilogue<'_>>,
+    mut out: MatrixMut<'_>,
+    add: impl Fn(usize, usize, &mut [f32]),
+) {
+    for (row, first) in (0..input.rows()).flat_map(|row| (0..n).step_by(CHAINS).map(move |first| (row, first))) {
+        let columns = CHAINS.min(n - first);
+        let out = out.row(row, first, columns);
+        let Some(Epilogue { bias, min, max }) = epilogue else {
+            add(row, first, out);
+            continue;
+        };
+        let mut sums = [0.0; CHAINS];
+        let sums = &mut sums[..columns];
+        add(row, first, sums);
+        for (out, (sum, bias)) in out.iter_mut().zip(sums.iter().zip(&bias[first..])) {
+            *out = clamp(*sum + bias, min, max);
         }
     }
 }

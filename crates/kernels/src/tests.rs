@@ -6,6 +6,7 @@ mod elementwise;
 mod matmul;
 mod matmul_blocked;
 mod matmul_f32;
+mod matrix;
 mod oracle;
 mod soak;
 

@@ -59,6 +59,8 @@ mod metrics;
 mod network;
 mod normalize;
 mod optimizer;
+#[cfg_attr(not(test), expect(dead_code, reason = "the layers do not multiply by it yet"))]
+mod product;
 mod ranges;
 mod samples;
 mod schedule;

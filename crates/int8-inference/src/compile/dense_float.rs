@@ -6,11 +6,11 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernels::{Bits, Kernel, PackedBlocks, PackedF32};
+use kernels::{Bits, Kernel, Matrix, PackedBlocks, PackedF32};
 use onnx_model::TensorData;
 use onnx_model::graph::describe;
 
-use super::blocked_weights::{BlockedWeights, match_blocked_weights, turned};
+use super::blocked_weights::{BlockedWeights, match_blocked_weights};
 use super::graph::{Graph, op};
 use super::product::{Product, match_product};
 use crate::Error;
@@ -121,8 +121,10 @@ impl DenseFloatPattern<'_> {
             Some(blocked) => FloatWeights::Blocked(blocked.load(graph, kernel)?),
             None => {
                 let weights = self.constant(graph, self.product.weights)?;
-                let weights = if self.product.transposed { turned(&weights, n, k) } else { weights };
-                FloatWeights::F32(kernel.pack_f32(&weights, k, n))
+                FloatWeights::F32(kernel.pack_f32(match self.product.transposed {
+                    true => Matrix::new(&weights, n, k).transposed(),
+                    false => Matrix::new(&weights, k, n),
+                }))
             }
         };
         let bias = match self.product.bias {

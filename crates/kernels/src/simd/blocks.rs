@@ -1,6 +1,6 @@
 //! Panels of integer weights with a scale for each block: turned into f32 in registers, input by input.
 
-use super::float_tile::{Panel, add_products};
+use super::float_tile::{Inputs, Panel, add_products};
 use super::vector::Vector;
 use crate::PackedBlocks;
 use crate::packed_blocks::BlockedPanel;
@@ -32,16 +32,15 @@ impl<const BITS: usize> Blocks<BITS> {
 
 impl<V: Vector, const BITS: usize> Panel<V> for Blocks<BITS> {
     #[inline(always)]
-    unsafe fn sums<const R: usize, const C: usize>(
+    unsafe fn add<const R: usize, const C: usize>(
         self,
-        input: *const f32,
-        stride: usize,
-        k: usize,
+        inputs: Inputs,
+        mut sums: [[V::F32; C]; R],
     ) -> [[V::F32; C]; R] {
         // SAFETY: the caller's promise: `R` rows of `k` inputs, and `k` inputs, in blocks, of `C` vectors of weights, each block with `C`
         // vectors of scales and, where there are any, of zero points.
         unsafe {
-            let mut sums = [[V::splat_f32(0.0); C]; R];
+            let k = inputs.k;
             let mut integers = self.integers;
             for (index, start) in (0..k).step_by(self.block).enumerate() {
                 let at = index * C * V::LANES;
@@ -61,7 +60,7 @@ impl<V: Vector, const BITS: usize> Panel<V> for Blocks<BITS> {
                         for c in 0..C {
                             weights[c] = real(c, V::load_i8(integers.add(c * V::LANES).cast(), V::LANES));
                         }
-                        add_products::<V, R, C>(&mut sums, input.add(i), stride, weights);
+                        add_products::<V, R, C>(&mut sums, inputs, i, weights);
                         integers = integers.add(C * V::LANES);
                     }
                 } else {
@@ -71,9 +70,9 @@ impl<V: Vector, const BITS: usize> Panel<V> for Blocks<BITS> {
                             let (low, high) = V::nibbles(V::load_u8(integers.add(c * V::LANES), V::LANES));
                             (first[c], second[c]) = (real(c, low), real(c, high));
                         }
-                        add_products::<V, R, C>(&mut sums, input.add(i), stride, first);
+                        add_products::<V, R, C>(&mut sums, inputs, i, first);
                         if i + 1 < end {
-                            add_products::<V, R, C>(&mut sums, input.add(i + 1), stride, second);
+                            add_products::<V, R, C>(&mut sums, inputs, i + 1, second);
                         }
                         integers = integers.add(C * V::LANES);
                     }

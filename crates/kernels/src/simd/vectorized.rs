@@ -7,11 +7,12 @@ use super::elementwise::{Add, Bytes, Dequantize, Lookup, Quantize, Summand};
 use super::float_tile::Plain;
 use super::vector::Vector;
 use super::{float_tile, tile};
-use crate::arguments::{check_bounds, check_lengths, check_matmul, check_matmul_f32};
+use crate::arguments::{check_bounds, check_isa, check_lengths, check_matmul, check_matmul_f32};
 use crate::levels::Levels;
 use crate::packed::Layout;
 use crate::{
-    Bits, Blocked, Epilogue, Isa, Kernel, Output, PackedBlocks, PackedF32, PackedWeights, Quantized, Rescale, Weights,
+    Bits, Blocked, Epilogue, Isa, Kernel, Matrix, MatrixMut, Output, PackedBlocks, PackedF32, PackedWeights, Quantized,
+    Rescale, Weights,
 };
 
 /// The kernel of the instruction set `V`. A reference to one is the proof that the CPU has it.
@@ -23,6 +24,19 @@ impl<V: Vector> Vectorized<V> {
     /// A reference may be handed out only on a CPU that has `V`'s instruction set.
     pub(crate) const unsafe fn new() -> Self {
         Self(PhantomData)
+    }
+
+    /// How weights in f32 are packed.
+    const FLOATS: Layout = Layout { lanes: V::LANES, panel: float_tile::panel::<V>() };
+
+    /// [`Kernel::matmul_f32`] with an epilogue, [`Kernel::matmul_add_f32`] without one.
+    fn multiply(&self, input: Matrix<'_>, weights: &PackedF32, epilogue: Option<Epilogue<'_>>, out: MatrixMut<'_>) {
+        let shape = (weights.k(), weights.n());
+        check_matmul_f32(V::ISA, (weights.isa(), shape.0, shape.1), &input, epilogue.as_ref(), &out);
+        let panel_at = |first| Plain(weights.as_slice()[weights.panel_start(first)..].as_ptr());
+        // SAFETY: `self` proves the CPU has `V`; the arguments were checked; a panel holds its channels rounded up to whole vectors for every
+        // input.
+        unsafe { float_tile::matmul::<V, _>(shape, V::FLOAT_TILES, panel_at, input, epilogue, out) };
     }
 }
 
@@ -55,43 +69,41 @@ impl<V: Vector> Kernel for Vectorized<V> {
         unsafe { tile::matmul::<V>(input, rows, weights, columns, bias, output) };
     }
 
-    fn pack_f32(&self, weights: &[f32], k: usize, n: usize) -> PackedF32 {
-        PackedF32::new(weights, k, n, V::ISA, Layout { lanes: V::LANES, panel: float_tile::panel::<V>() })
+    fn pack_f32(&self, weights: Matrix<'_>) -> PackedF32 {
+        PackedF32::new(weights, V::ISA, Self::FLOATS)
     }
 
-    fn matmul_f32(&self, input: &[f32], rows: usize, weights: &PackedF32, epilogue: Epilogue<'_>, out: &mut [f32]) {
-        let shape = (weights.k(), weights.n());
-        check_matmul_f32(V::ISA, (weights.isa(), shape.0, shape.1), input, rows, &epilogue, out);
-        let panel_at = |first| Plain(weights.as_slice()[weights.panel_start(first)..].as_ptr());
-        // SAFETY: `self` proves the CPU has `V`; the arguments were checked; a panel holds its channels rounded up to whole vectors for every
-        // input.
-        unsafe { float_tile::matmul::<V, _>(shape, V::FLOAT_TILES, panel_at, input, rows, epilogue, out) };
+    fn repack_f32(&self, weights: Matrix<'_>, packed: &mut PackedF32) {
+        check_isa(packed.isa(), V::ISA);
+        packed.replace(weights, Self::FLOATS);
+    }
+
+    fn matmul_f32(&self, input: Matrix<'_>, weights: &PackedF32, epilogue: Epilogue<'_>, out: MatrixMut<'_>) {
+        self.multiply(input, weights, Some(epilogue), out);
+    }
+
+    fn matmul_add_f32(&self, input: Matrix<'_>, weights: &PackedF32, out: MatrixMut<'_>) {
+        self.multiply(input, weights, None, out);
     }
 
     fn pack_blocked(&self, weights: &Blocked<'_>) -> PackedBlocks {
-        PackedBlocks::new(weights, V::ISA, Layout { lanes: V::LANES, panel: float_tile::panel::<V>() })
+        PackedBlocks::new(weights, V::ISA, Self::FLOATS)
     }
 
-    fn matmul_blocked(
-        &self,
-        input: &[f32],
-        rows: usize,
-        weights: &PackedBlocks,
-        epilogue: Epilogue<'_>,
-        out: &mut [f32],
-    ) {
+    fn matmul_blocked(&self, input: Matrix<'_>, weights: &PackedBlocks, epilogue: Epilogue<'_>, out: MatrixMut<'_>) {
         let shape = (weights.k(), weights.n());
-        check_matmul_f32(V::ISA, (weights.isa(), shape.0, shape.1), input, rows, &epilogue, out);
-        // SAFETY: as in `matmul_f32`; the scales and zero points of a panel are as wide as its integers.
+        let epilogue = Some(epilogue);
+        check_matmul_f32(V::ISA, (weights.isa(), shape.0, shape.1), &input, epilogue.as_ref(), &out);
+        // SAFETY: as in `multiply`; the scales and zero points of a panel are as wide as its integers.
         unsafe {
             match weights.bits() {
                 Bits::Eight => {
                     let panel_at = |first| Blocks::<8>::of(weights, first);
-                    float_tile::matmul::<V, _>(shape, V::BYTE_TILES, panel_at, input, rows, epilogue, out);
+                    float_tile::matmul::<V, _>(shape, V::BYTE_TILES, panel_at, input, epilogue, out);
                 }
                 Bits::Four => {
                     let panel_at = |first| Blocks::<4>::of(weights, first);
-                    float_tile::matmul::<V, _>(shape, V::NIBBLE_TILES, panel_at, input, rows, epilogue, out);
+                    float_tile::matmul::<V, _>(shape, V::NIBBLE_TILES, panel_at, input, epilogue, out);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::oracle::Random;
-use crate::{Bits, Blocked, Epilogue, available, best};
+use crate::{Bits, Blocked, Epilogue, Matrix, MatrixMut, available, best};
 
 /// The numbers that blocked weights stand for, as ONNX `DequantizeLinear` has them.
 fn dequantized(weights: &Blocked<'_>) -> Vec<f32> {
@@ -31,8 +31,9 @@ fn check_all(rows: usize, k: usize, n: usize, block: usize, bits: Bits, seed: u6
     let epilogue = Epilogue { bias: &bias, min: -1.0, max: 50.0 };
     for kernel in available() {
         let (mut out, mut expected) = (vec![7.5; rows * n], vec![0.0; rows * n]);
-        kernel.matmul_f32(&input, rows, &kernel.pack_f32(&real, k, n), epilogue, &mut expected);
-        kernel.matmul_blocked(&input, rows, &kernel.pack_blocked(&weights), epilogue, &mut out);
+        let (input, real) = (Matrix::new(&input, rows, k), kernel.pack_f32(Matrix::new(&real, k, n)));
+        kernel.matmul_f32(input, &real, epilogue, MatrixMut::new(&mut expected, rows, n));
+        kernel.matmul_blocked(input, &kernel.pack_blocked(&weights), epilogue, MatrixMut::new(&mut out, rows, n));
         let bits_of = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(
             bits_of(&out),

@@ -1,9 +1,9 @@
-//! Every kernel of this machine against a naive chain of fused multiply-adds: all tails, extremes, the epilogue.
+//! Every kernel of this machine against a naive chain of fused multiply-adds: all tails, extremes, strides, the epilogue, sums that go on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::oracle::{Random, bits, clip};
-use crate::{Epilogue, Isa, Kernel, available, best, with_isa};
+use crate::{Epilogue, Isa, Kernel, Matrix, MatrixMut, available, best, with_isa};
 use proptest::prelude::*;
 
 const UNBOUNDED: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
@@ -16,6 +16,45 @@ struct Case {
     weights: Vec<f32>,
     bias: Vec<f32>,
     bounds: (f32, f32),
+    /// What the output holds before; the sums go on from it where there is anything.
+    before: Option<Vec<f32>>,
+    /// How input and weights lie in memory.
+    places: [Place; 2],
+    /// Elements between the rows of the output.
+    gap: usize,
+}
+
+/// How a matrix lies in memory.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    RowMajor,
+    ColumnMajor,
+    /// Every third element of rows with a gap between them.
+    Scattered,
+}
+
+impl Place {
+    fn any(random: &mut Random) -> Self {
+        [Self::RowMajor, Self::ColumnMajor, Self::Scattered][random.below(3) as usize]
+    }
+
+    /// Calls `with` for the row-major `[rows, columns]` laid out like this, NaN between its elements.
+    fn lay<T>(self, values: &[f32], rows: usize, columns: usize, with: impl FnOnce(Matrix<'_>) -> T) -> T {
+        let (row_stride, column_stride) = match self {
+            Self::RowMajor => return with(Matrix::new(values, rows, columns)),
+            Self::ColumnMajor => (1, rows),
+            Self::Scattered => (3 * columns + 2, 3),
+        };
+        let len = if values.is_empty() { 0 } else { (rows - 1) * row_stride + (columns - 1) * column_stride + 1 };
+        let mut laid = vec![f32::NAN; len];
+        for (at, &value) in values.iter().enumerate() {
+            laid[at / columns * row_stride + at % columns * column_stride] = value;
+        }
+        match self {
+            Self::ColumnMajor => with(Matrix::new(&laid, columns, rows).transposed()),
+            _ => with(Matrix::with_strides(&laid, (rows, row_stride), (columns, column_stride))),
+        }
+    }
 }
 
 /// Values of which one in eight is an extreme or any bit pattern at all where `wild`, the others of all signs and sizes around 1.
@@ -47,20 +86,40 @@ impl Case {
         };
         let bounds =
             [UNBOUNDED, (0.0, f32::INFINITY), (-0.0, 6.0), (-1.5, 0.25), (1.0, -1.0)][random.below(5) as usize];
-        Self { rows, k, n, input, weights, bias, bounds }
+        let before = (random.below(3) == 0).then(|| values(&mut random, rows * n, wild));
+        let places = [Place::any(&mut random), Place::any(&mut random)];
+        let gap = if random.below(2) == 0 { 0 } else { 5 };
+        Self { rows, k, n, input, weights, bias, bounds, before, places, gap }
     }
 
     fn run(&self, kernel: &dyn Kernel) -> Vec<f32> {
         const MARGIN: usize = 67;
-        let packed = kernel.pack_f32(&self.weights, self.k, self.n);
-        let mut out = vec![7.5; self.rows * self.n + 2 * MARGIN];
-        let (min, max) = self.bounds;
-        let middle = MARGIN..MARGIN + self.rows * self.n;
-        let epilogue = Epilogue { bias: &self.bias, min, max };
-        kernel.matmul_f32(&self.input, self.rows, &packed, epilogue, &mut out[middle.clone()]);
-        let mut beside = out[..MARGIN].iter().chain(&out[middle.end..]);
-        assert!(beside.all(|&x| x == 7.5), "{} wrote outside the output", kernel.isa());
-        out[middle].to_vec()
+        let Self { rows, k, n, gap, .. } = *self;
+        // Memory that held other weights: nothing of them may be left.
+        let mut packed = kernel.pack_f32(Matrix::new(&[f32::NAN; 2 * 200], 2, 200));
+        self.places[1].lay(&self.weights, k, n, |weights| kernel.repack_f32(weights, &mut packed));
+        let row_at = |row: usize| MARGIN + row * (n + gap);
+        let mut memory = vec![7.5; row_at(rows) + MARGIN];
+        for (row, before) in self.before.iter().flat_map(|before| before.chunks(n.max(1)).enumerate()) {
+            memory[row_at(row)..][..n].copy_from_slice(before);
+        }
+        self.places[0].lay(&self.input, rows, k, |input| {
+            let len = if gap == 0 { rows * n } else { memory.len() - MARGIN };
+            let values = &mut memory[MARGIN..][..len];
+            let out = match gap {
+                0 => MatrixMut::new(values, rows, n),
+                gap => MatrixMut::with_stride(values, (rows, n + gap), n),
+            };
+            let (min, max) = self.bounds;
+            match self.before {
+                None => kernel.matmul_f32(input, &packed, Epilogue { bias: &self.bias, min, max }, out),
+                Some(_) => kernel.matmul_add_f32(input, &packed, out),
+            }
+        });
+        let out = (0..rows).flat_map(|row| memory[row_at(row)..][..n].to_vec()).collect();
+        (0..rows).for_each(|row| memory[row_at(row)..][..n].fill(7.5));
+        assert!(memory.iter().all(|&x| x == 7.5), "{} wrote outside the output", kernel.isa());
+        out
     }
 
     /// The definition, with the standard library's fused multiply-add.
@@ -69,11 +128,14 @@ impl Case {
         let mut expected = Vec::with_capacity(rows * n);
         for row in 0..rows {
             for channel in 0..n {
-                let mut sum = 0.0f32;
+                let mut sum = self.before.as_ref().map_or(0.0, |before| before[row * n + channel]);
                 for i in 0..k {
                     sum = self.input[row * k + i].mul_add(self.weights[i * n + channel], sum);
                 }
-                expected.push(clip(sum + self.bias[channel], min, max));
+                expected.push(match self.before {
+                    None => clip(sum + self.bias[channel], min, max),
+                    Some(_) => sum,
+                });
             }
         }
         expected
@@ -130,8 +192,9 @@ fn a_long_chain_is_one_chain() {
 fn chain(input: &[f32], weights: &[f32], bias: f32, (min, max): (f32, f32)) -> Vec<u32> {
     let found = available().map(|kernel| {
         let mut out = [7.5];
-        let packed = kernel.pack_f32(weights, weights.len(), 1);
-        kernel.matmul_f32(input, 1, &packed, Epilogue { bias: &[bias], min, max }, &mut out);
+        let packed = kernel.pack_f32(Matrix::new(weights, weights.len(), 1));
+        let input = Matrix::new(input, 1, input.len());
+        kernel.matmul_f32(input, &packed, Epilogue { bias: &[bias], min, max }, MatrixMut::new(&mut out, 1, 1));
         bits(out[0])
     });
     found.collect()
@@ -180,23 +243,88 @@ fn rows_do_not_depend_on_the_batch_they_are_in() {
     let kernel = best();
     let (rows, k, n) = (100, 65, 73);
     let case = Case::new(rows, k, n, 4);
-    let packed = kernel.pack_f32(&case.weights, k, n);
+    let packed = kernel.pack_f32(Matrix::new(&case.weights, k, n));
     let epilogue = Epilogue { bias: &case.bias, min: -1.0, max: 1.0 };
+    let input = Matrix::new(&case.input, rows, k);
     let mut whole = vec![0.0; rows * n];
-    kernel.matmul_f32(&case.input, rows, &packed, epilogue, &mut whole);
+    kernel.matmul_f32(input, &packed, epilogue, MatrixMut::new(&mut whole, rows, n));
     for batch in [1, 3, 32] {
         let mut parts = vec![0.0; rows * n];
-        for (input, out) in case.input.chunks(batch * k).zip(parts.chunks_mut(batch * n)) {
-            kernel.matmul_f32(input, input.len() / k, &packed, epilogue, out);
+        for (first, out) in (0..rows).step_by(batch).zip(parts.chunks_mut(batch * n)) {
+            let count = out.len() / n;
+            let out = MatrixMut::new(out, count, n);
+            kernel.matmul_f32(input.row_range(first..first + count), &packed, epilogue, out);
         }
         assert_eq!(bits_of(&parts), bits_of(&whole), "batch {batch}");
     }
 }
 
 #[test]
+fn a_product_cut_along_k_or_the_columns_gives_the_bits_of_the_whole() {
+    let (rows, k, n) = (13, 65, 73);
+    let case = Case::new(rows, k, n, 4);
+    for kernel in available() {
+        let (input, weights) = (Matrix::new(&case.input, rows, k), Matrix::new(&case.weights, k, n));
+        let (mut whole, mut by_k, mut by_n) = (vec![1.5; rows * n], vec![1.5; rows * n], vec![1.5; rows * n]);
+        kernel.matmul_add_f32(input, &kernel.pack_f32(weights), MatrixMut::new(&mut whole, rows, n));
+        for part in [0..1, 1..40, 40..k] {
+            let packed = kernel.pack_f32(weights.row_range(part.clone()));
+            kernel.matmul_add_f32(input.column_range(part), &packed, MatrixMut::new(&mut by_k, rows, n));
+        }
+        for part in [0..2, 2..2, 2..66, 66..n] {
+            let out = MatrixMut::with_stride(&mut by_n[part.start..], (rows, n), part.len());
+            kernel.matmul_add_f32(input, &kernel.pack_f32(weights.column_range(part)), out);
+        }
+        assert_eq!(bits_of(&by_k), bits_of(&whole), "{}", kernel.isa());
+        assert_eq!(bits_of(&by_n), bits_of(&whole), "{}", kernel.isa());
+    }
+}
+
+#[test]
+fn a_stride_of_zero_repeats() {
+    let input: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    for kernel in available() {
+        // Ones times a matrix are the sums of its columns, and a row that is read thrice counts thrice.
+        let ones = Matrix::with_strides(&[1.0], (1, 0), (4, 0));
+        let mut out = [0.0; 3];
+        kernel.matmul_add_f32(ones, &kernel.pack_f32(Matrix::new(&input, 4, 3)), MatrixMut::new(&mut out, 1, 3));
+        assert_eq!(out, [18.0, 22.0, 26.0]);
+        let thrice = Matrix::with_strides(&input, (4, 0), (3, 1));
+        kernel.matmul_add_f32(ones, &kernel.pack_f32(thrice), MatrixMut::new(&mut out, 1, 3));
+        assert_eq!(out, [18.0, 26.0, 34.0]);
+        kernel.matmul_add_f32(ones, &kernel.pack_f32(thrice.transposed().transposed()), MatrixMut::new(&mut out, 1, 3));
+        assert_eq!(out, [18.0, 30.0, 42.0]);
+        let same_column = Matrix::with_strides(&input, (4, 3), (3, 0));
+        kernel.matmul_add_f32(ones, &kernel.pack_f32(same_column), MatrixMut::new(&mut out, 1, 3));
+        assert_eq!(out, [36.0, 48.0, 60.0]);
+    }
+}
+
+/// [Higham, Accuracy and Stability of Numerical Algorithms, 3.5](https://doi.org/10.1137/1.9780898718027): a chain of `k` roundings is off by
+/// at most `k u / (1 - k u)` times the sum of the magnitudes.
+#[test]
+fn sums_are_those_of_real_numbers_but_for_rounding() {
+    let (rows, k, n) = (9, 300, 70);
+    let mut random = Random(9);
+    let mut floats = |len: usize| (0..len).map(|_| random.scale() - random.scale()).collect::<Vec<f32>>();
+    let (input, weights) = (floats(rows * k), floats(k * n));
+    for kernel in available() {
+        let mut out = vec![0.0; rows * n];
+        let packed = kernel.pack_f32(Matrix::new(&weights, k, n));
+        kernel.matmul_add_f32(Matrix::new(&input, rows, k), &packed, MatrixMut::new(&mut out, rows, n));
+        for (at, &found) in out.iter().enumerate() {
+            let terms = (0..k).map(|i| f64::from(input[at / n * k + i]) * f64::from(weights[i * n + at % n]));
+            let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+            let bound = k as f64 * f64::from(f32::EPSILON) * size;
+            assert!((f64::from(found) - sum).abs() <= bound, "{}: {found}, not {sum}", kernel.isa());
+        }
+    }
+}
+
+#[test]
 fn packed_weights_describe_themselves() {
     for kernel in available() {
-        let packed = kernel.pack_f32(&[1.0; 13 * 70], 13, 70);
+        let packed = kernel.pack_f32(Matrix::new(&[1.0; 13 * 70], 13, 70));
         assert_eq!((packed.k(), packed.n(), packed.isa()), (13, 70, kernel.isa()));
         assert!(packed.bytes() >= 4 * 13 * 70, "{packed:?}");
     }
@@ -209,22 +337,30 @@ fn panics(action: impl FnOnce()) -> bool {
 #[test]
 fn wrong_lengths_panic_before_memory_is_touched() {
     for kernel in available() {
-        assert!(panics(|| drop(kernel.pack_f32(&[0.0; 5], 2, 3))));
-        assert!(panics(|| drop(kernel.pack_f32(&[], usize::MAX, 2))));
-        let packed = kernel.pack_f32(&[1.0; 6], 2, 3);
-        let run = |input: usize, rows, bias: usize, out: usize| {
-            let bias = vec![0.0; bias];
+        // A matrix that repeats one element has any size.
+        let huge = Matrix::with_strides(&[0.0], (usize::MAX, 0), (2, 0));
+        assert!(panics(|| drop(kernel.pack_f32(huge))));
+        assert!(panics(|| drop(kernel.pack_f32(huge.transposed()))));
+        let packed = kernel.pack_f32(Matrix::new(&[1.0; 6], 2, 3));
+        let run = |(rows, k): (usize, usize), bias: usize, (out_rows, n): (usize, usize)| {
+            let (input, bias) = (vec![1.0; rows * k], vec![0.0; bias]);
+            let input = Matrix::new(&input, rows, k);
             let epilogue = Epilogue { bias: &bias, min: 0.0, max: 1.0 };
-            panics(|| kernel.matmul_f32(&vec![1.0; input], rows, &packed, epilogue, &mut vec![0.0; out]))
+            let mut out = vec![0.0; out_rows * n];
+            let fails = panics(|| kernel.matmul_f32(input, &packed, epilogue, MatrixMut::new(&mut out, out_rows, n)));
+            let add_fails = panics(|| kernel.matmul_add_f32(input, &packed, MatrixMut::new(&mut out, out_rows, n)));
+            assert_eq!(fails, add_fails || bias.len() != 3);
+            fails
         };
-        assert!(!run(4, 2, 3, 6));
-        assert!(run(3, 2, 3, 6));
-        assert!(run(5, 2, 3, 6));
-        assert!(run(4, 2, 2, 6));
-        assert!(run(4, 2, 4, 6));
-        assert!(run(4, 2, 3, 5));
-        assert!(run(4, 2, 3, 7));
-        assert!(run(0, usize::MAX, 3, 6));
+        assert!(!run((2, 2), 3, (2, 3)));
+        assert!(run((2, 1), 3, (2, 3)));
+        assert!(run((2, 3), 3, (2, 3)));
+        assert!(run((2, 2), 2, (2, 3)));
+        assert!(run((2, 2), 4, (2, 3)));
+        assert!(run((2, 2), 3, (1, 3)));
+        assert!(run((2, 2), 3, (3, 3)));
+        assert!(run((2, 2), 3, (2, 2)));
+        assert!(run((2, 2), 3, (2, 4)));
     }
 }
 
@@ -232,8 +368,11 @@ fn wrong_lengths_panic_before_memory_is_touched() {
 fn weights_of_another_instruction_set_panic() {
     let scalar = with_isa(Isa::Scalar).unwrap();
     for kernel in available().filter(|kernel| kernel.isa() != Isa::Scalar) {
-        let packed = scalar.pack_f32(&[1.0; 6], 2, 3);
+        let mut packed = scalar.pack_f32(Matrix::new(&[1.0; 6], 2, 3));
         let epilogue = Epilogue { bias: &[0.0; 3], min: 0.0, max: 1.0 };
-        assert!(panics(|| kernel.matmul_f32(&[1.0; 2], 1, &packed, epilogue, &mut [0.0; 3])));
+        let (input, mut out) = (Matrix::new(&[1.0; 2], 1, 2), [0.0; 3]);
+        assert!(panics(|| kernel.matmul_f32(input, &packed, epilogue, MatrixMut::new(&mut out, 1, 3))));
+        assert!(panics(|| kernel.matmul_add_f32(input, &packed, MatrixMut::new(&mut out, 1, 3))));
+        assert!(panics(|| kernel.repack_f32(input, &mut packed)));
     }
 }

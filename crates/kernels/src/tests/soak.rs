@@ -7,7 +7,10 @@ use std::time::Instant;
 
 use super::matmul::Case;
 use super::oracle::{Random, bits};
-use crate::{Bits, Blocked, Epilogue, Isa, Kernel, Output, Quantized, Requantize, Rescale, available, with_isa};
+use crate::{
+    Bits, Blocked, Epilogue, Isa, Kernel, Matrix, MatrixMut, Output, Quantized, Requantize, Rescale, available,
+    with_isa,
+};
 
 const COMPARISONS: u64 = 10_000_000;
 
@@ -52,7 +55,7 @@ fn product(random: &mut Random) -> Operation {
     })
 }
 
-/// A product in f32, the weights in f32 or in blocks of integers.
+/// A product in f32, the weights in f32 or in blocks of integers; of plain ones, the matrices lie either way and the sums may go on.
 fn float_product(random: &mut Random) -> Operation {
     let (rows, k, n) = (random.below(8) as usize, random.below(12) as usize, random.below(40) as usize);
     let mut floats = |len: usize| (0..len).map(|_| random.scale() - random.scale()).collect::<Vec<f32>>();
@@ -61,16 +64,25 @@ fn float_product(random: &mut Random) -> Operation {
     let scales: Vec<f32> = (0..k.div_ceil(block) * n).map(|_| random.scale()).collect();
     let integers: Vec<i8> = (0..k * n).map(|_| random.next() as i8 >> 4).collect();
     let zero_points: Vec<i8> = scales.iter().map(|_| random.next() as i8 >> 4).collect();
-    let form = random.below(3);
+    let (form, lies) = (random.below(4), random.below(4));
     Box::new(move |kernel| {
         let epilogue = Epilogue { bias: &bias, min: -0.5, max: 6.0 };
-        let mut out = vec![0.0; rows * n];
+        let mut out = vec![0.5; rows * n];
+        let to = MatrixMut::new(&mut out, rows, n);
+        let matrix = |values, rows, columns, turned| match turned {
+            true => Matrix::new(values, columns, rows).transposed(),
+            false => Matrix::new(values, rows, columns),
+        };
+        let input = matrix(&input, rows, k, lies & 1 == 0);
+        let packed = kernel.pack_f32(matrix(&weights, k, n, lies & 2 == 0));
         if form == 0 {
-            kernel.matmul_f32(&input, rows, &kernel.pack_f32(&weights, k, n), epilogue, &mut out);
+            kernel.matmul_f32(input, &packed, epilogue, to);
+        } else if form == 3 {
+            kernel.matmul_add_f32(input, &packed, to);
         } else {
             let bits = if form == 1 { Bits::Four } else { Bits::Eight };
             let blocked = Blocked { values: &integers, scales: &scales, zero_points: &zero_points, block, bits, k, n };
-            kernel.matmul_blocked(&input, rows, &kernel.pack_blocked(&blocked), epilogue, &mut out);
+            kernel.matmul_blocked(input, &kernel.pack_blocked(&blocked), epilogue, to);
         }
         float_bits(out)
     })
