@@ -1,6 +1,6 @@
 //! The data sets that ship with the project, and arrays written by NumPy.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::path::{Path, PathBuf};
 
@@ -63,6 +63,85 @@ fn fashion_mnist() {
 
     let error = Dataset::open(shipped("fashion-mnist"), &OpenOptions::new(Part::Train)).unwrap_err();
     assert!(error.to_string().contains("no part `train`, only `calibration` and `test`"), "{error}");
+}
+
+/// The sums come from NumPy.
+#[test]
+fn tables() {
+    for (part, samples, of_x, of_target) in
+        [(Part::Train, 342, 213_859.935_291_529, 51_845.0), (Part::Test, 100, 62_544.298_272_132_87, 15_398.0)]
+    {
+        let diabetes = open("diabetes", part);
+        let [x, target] = diabetes.inputs() else { panic!("{:?}", diabetes.inputs()) };
+        assert_eq!((x.name.as_str(), x.samples.shape()), ("x", &[samples, 10][..]));
+        assert_eq!((target.name.as_str(), target.samples.shape()), ("progression", &[samples][..]));
+        assert!((sum(&diabetes) / of_x - 1.0).abs() < 1e-12);
+        assert_eq!(target.samples.sum(), of_target);
+        assert!(diabetes.labels().is_none());
+    }
+    for (part, of_x, classes) in
+        [(Part::Train, 730_004.233_557_926, [147, 253]), (Part::Test, 326_470.226_597_621_3, [65, 104])]
+    {
+        let cancer = open("breast-cancer", part);
+        assert_eq!(cancer.input("x").unwrap().samples.shape()[1..], [30]);
+        assert!((sum(&cancer) / of_x - 1.0).abs() < 1e-12);
+        assert_eq!(per_class(&cancer), classes);
+    }
+}
+
+#[test]
+fn sentences_with_a_tag_for_each_word() {
+    let lines =
+        |file| std::fs::read_to_string(shipped("word-tags").join(file)).unwrap().lines().map(str::to_owned).collect();
+    let (words, tags): (Vec<String>, Vec<String>) = (lines("words.txt"), lines("tags.txt"));
+    assert_eq!((words.len(), tags.len()), (60, 10));
+    let mut sentences = std::collections::BTreeSet::new();
+    for (part, samples) in [(Part::Train, 2000), (Part::Test, 500)] {
+        let dataset = open("word-tags", part);
+        let [x, y] = [0, 1].map(|i| &dataset.inputs()[i].samples);
+        assert_eq!((x.shape(), y.shape()), (&[samples, 14][..], &[samples, 14][..]));
+        let rows = x.as_slice().unwrap().chunks(14).zip(y.as_slice().unwrap().chunks(14));
+        for (sentence, tags_of) in rows {
+            let end = sentence.iter().position(|&word| word == 0.0).unwrap_or(14);
+            let pairs =
+                sentence.iter().zip(tags_of).map(|(&word, &tag)| (&words[word as usize], tags[tag as usize].as_str()));
+            let pairs: Vec<_> = pairs.collect();
+            assert!(
+                pairs[..end].iter().all(|(_, tag)| *tag != "none")
+                    && pairs[end..].iter().all(|(_, tag)| *tag == "none")
+            );
+            assert!(pairs[..end].iter().any(|(_, tag)| *tag == "verb"), "{pairs:?}");
+            // What the grammar says of the words before.
+            for window in pairs[..end].windows(2) {
+                let follows: &[&str] = match window[0].1 {
+                    "determiner" | "adjective" => &["adjective", "noun"],
+                    "auxiliary" => &["verb"],
+                    "preposition" => &["determiner"],
+                    "conjunction" => &["noun", "verb"],
+                    _ => continue,
+                };
+                assert!(follows.contains(&window[1].1), "{pairs:?}");
+            }
+            assert!(sentences.insert(sentence.iter().map(|&word| word as u8).collect::<Vec<_>>()), "twice: {pairs:?}");
+        }
+    }
+}
+
+#[test]
+fn brackets_are_labelled_as_counting_finds_them() {
+    for (part, samples) in [(Part::Train, 4000), (Part::Test, 1000)] {
+        let dataset = open("brackets", part);
+        assert_eq!(per_class(&dataset), [samples / 2; 2]);
+        let x = dataset.input("x").unwrap().samples.as_slice().unwrap();
+        for (string, &label) in x.chunks(16).zip(dataset.labels().unwrap()) {
+            // Pairs beside each other vanish until none is left.
+            let mut left: Vec<u8> = string.iter().map(|&symbol| symbol as u8).filter(|&symbol| symbol > 0).collect();
+            while let Some(pair) = left.windows(2).position(|pair| matches!(pair, [1, 3] | [2, 4])) {
+                left.drain(pair..pair + 2);
+            }
+            assert_eq!(left.is_empty(), label == 1, "{string:?}");
+        }
+    }
 }
 
 #[test]
