@@ -10,7 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::layer::Activation;
+use crate::layers::Layer;
+use crate::loss::Loss;
 use crate::normalize::Normalize;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
@@ -40,26 +41,39 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// The layers from input to output; the last one gives the logits.
+    /// The loss of the one output, which is the last layer. Default [`Loss::CrossEntropy`]; not beside `outputs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// The array of the data set that the one output should predict. Default: its labels; not beside `outputs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The layers, each after those it reads.
     #[serde(rename = "layer", default)]
-    pub layers: Vec<LayerConfig>,
+    pub layers: Vec<Layer>,
+    /// The outputs of a network that has several, or whose output is not the last layer.
+    #[serde(rename = "output", default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Output>,
 }
 
-/// One `[[layer]]` of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum LayerConfig {
-    /// A fully connected layer.
-    Dense {
-        /// Names the layer in messages and its node in the ONNX model.
-        name: String,
-        /// The width of the layer; the last one may omit it and gets one unit per class of the data.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        units: Option<usize>,
-        /// Applied to each output; the last layer must have none. Default [`Activation::Linear`].
-        #[serde(default)]
-        activation: Activation,
-    },
+/// One `[[output]]` of a configuration: an answer of the network and what it should be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// The layer that gives the answer.
+    pub layer: String,
+    /// How wrong answers are counted. Default [`Loss::CrossEntropy`].
+    #[serde(default)]
+    pub loss: Loss,
+    /// The share of this loss in the sum of all, above 0. Default 1.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// The array of the data set that says what the answers should be. Default: its labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl TrainConfig {
@@ -97,8 +111,8 @@ impl TrainConfig {
     ///
     /// # Errors
     ///
-    /// If a count is 0, a rate is not a finite number above 0, there are no layers, a name is empty or used twice,
-    /// a layer other than the last one has no width, or the last one has an activation.
+    /// If a count is 0, a rate is not a finite number above 0, there are no layers, a name is empty or used twice, or a setting of a layer,
+    /// loss or output is out of its range.
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 {
             return Err(Error::setting("epochs", 0, "at least 1"));
@@ -112,41 +126,39 @@ impl TrainConfig {
             return Err(Error::setting("validation", fraction, "above 0 and below 1, or left out"));
         }
         self.optimizer.check()?;
-        self.check_layers()
+        self.check_layers()?;
+        self.check_outputs()
     }
 
     fn check_layers(&self) -> Result<()> {
-        let last = self.layers.len().checked_sub(1).ok_or(Error::NoLayers)?;
+        if self.layers.is_empty() {
+            return Err(Error::NoLayers);
+        }
         let mut names = HashSet::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            let LayerConfig::Dense { name, units, activation } = layer;
-            if name.is_empty() {
+            if layer.name.is_empty() {
                 let setting = format!("name of layer {}", index + 1);
                 return Err(Error::setting(setting, "\"\"", "a name that is not empty"));
             }
-            if !names.insert(name) {
-                return Err(Error::DuplicateLayer { name: name.clone() });
+            if !names.insert(&layer.name) {
+                return Err(Error::DuplicateLayer { name: layer.name.clone() });
             }
-            match units {
-                Some(0) => {
-                    return Err(Error::setting(format!("{name}.units"), 0, "at least 1"));
-                }
-                None if index != last => {
-                    return Err(Error::setting(
-                        format!("{name}.units"),
-                        "nothing",
-                        "given: only the last layer takes its width from the data",
-                    ));
-                }
-                _ => {}
+            layer.check()?;
+        }
+        Ok(())
+    }
+
+    fn check_outputs(&self) -> Result<()> {
+        if !self.outputs.is_empty() && (self.loss.is_some() || self.target.is_some()) {
+            let setting = if self.loss.is_some() { "loss" } else { "target" };
+            return Err(Error::setting(setting, "a value", "left out where there is an [[output]], which has its own"));
+        }
+        for output in self.heads() {
+            if !(output.weight > 0.0 && output.weight <= f64::from(f32::MAX)) {
+                let setting = format!("weight of output {}", output.layer);
+                return Err(Error::setting(setting, output.weight, "a finite number above 0"));
             }
-            if index == last && *activation != Activation::Linear {
-                return Err(Error::setting(
-                    format!("{name}.activation"),
-                    format!("{activation:?}").to_lowercase(),
-                    "left out: the last layer gives the logits of the softmax",
-                ));
-            }
+            output.loss.check()?;
         }
         Ok(())
     }

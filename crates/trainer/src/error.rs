@@ -63,7 +63,7 @@ pub enum Error {
     /// A tensor would have more elements than an ONNX file or this trainer can hold.
     #[error(
         "layer `{layer}`: {what} of {rows} x {columns} values is larger than the limit of {limit} values; \
-         lower `units` or `batch_size`"
+         lower the layer's width or `batch_size`"
     )]
     LayerTooLarge {
         /// The layer.
@@ -90,16 +90,133 @@ pub enum Error {
         fraction: f64,
     },
 
-    /// The network takes one input tensor.
+    /// The first layer does not say which of several inputs it reads.
     #[error(
-        "the data set has {count} inputs ({names}), but a network of dense layers takes exactly one; \
-         keep a single array beside the labels"
+        "the data set has {count} inputs ({names}), so the first layer has to say which it reads, as in `inputs = [\"...\"]`; arrays that \
+         are to be predicted are named as `target`"
     )]
     InputCount {
-        /// How many the data set has.
+        /// How many inputs there are.
         count: usize,
         /// Their names.
         names: String,
+    },
+
+    /// A layer reads more or fewer answers than it can.
+    #[error("layer `{layer}` reads {count} inputs, but takes {expected}")]
+    InputCountOfLayer {
+        /// The layer.
+        layer: String,
+        /// How many it reads.
+        count: usize,
+        /// How many it takes, and what to do.
+        expected: &'static str,
+    },
+
+    /// What a layer reads does not fit it.
+    #[error("layer `{layer}` gets samples of shape {found:?}, but needs {expected}")]
+    LayerInput {
+        /// The layer.
+        layer: String,
+        /// The shape of one sample of what it reads.
+        found: Vec<usize>,
+        /// What it needs.
+        expected: String,
+    },
+
+    /// A layer reads what is not there.
+    #[error("layer `{layer}` reads `{input}`, which is neither an input nor a layer before it (those are {known})")]
+    UnknownInput {
+        /// The layer.
+        layer: String,
+        /// What it reads.
+        input: String,
+        /// What it could read.
+        known: String,
+    },
+
+    /// Nobody reads what a layer answers.
+    #[error(
+        "nothing reads the answer of layer `{layer}`; name it among the `inputs` of another layer or as an [[output]], or remove it"
+    )]
+    UnreadLayer {
+        /// The layer.
+        layer: String,
+    },
+
+    /// An output is given by no layer.
+    #[error("there is no layer `{layer}` to give an output; there are {known}")]
+    UnknownOutput {
+        /// The layer named.
+        layer: String,
+        /// What could be named.
+        known: String,
+    },
+
+    /// Two outputs score one answer.
+    #[error(
+        "layer `{layer}` gives two outputs; put an `activation` layer of the function linear behind it for the second"
+    )]
+    DuplicateOutput {
+        /// The layer.
+        layer: String,
+    },
+
+    /// Nothing in front of an output can be learnt.
+    #[error("output `{layer}` depends on no trainable layer, so there is nothing to learn for it")]
+    NothingToLearn {
+        /// The layer.
+        layer: String,
+    },
+
+    /// Another data set than the network was trained on.
+    #[error("the data set has the inputs {found}, but the network was trained on {expected}")]
+    InputNames {
+        /// Names of this data set's arrays.
+        found: String,
+        /// Names of those trained on.
+        expected: String,
+    },
+
+    /// The array to predict is not there.
+    #[error("the data set has no array `{target}` to predict; its arrays are {known}")]
+    UnknownTarget {
+        /// The array named.
+        target: String,
+        /// Those there are.
+        known: String,
+    },
+
+    /// A loss over values has only class numbers to compare with.
+    #[error("the loss of output `{layer}` compares values; name the array that holds them as `target`")]
+    NoTarget {
+        /// The output.
+        layer: String,
+    },
+
+    /// A target that should tell classes holds other numbers.
+    #[error("sample {sample} of the target `{target}` is {value}, but classes are counted from 0 in whole numbers")]
+    NoClass {
+        /// The array.
+        target: String,
+        /// Index of the sample.
+        sample: usize,
+        /// The number.
+        value: f32,
+    },
+
+    /// Answers and targets differ in shape.
+    #[error(
+        "output `{layer}` answers each sample with shape {found:?}, but the target has {wanted} per sample; change the last layers, for \
+         example by a `flatten` in front of them"
+    )]
+    AnswerShape {
+        /// The output.
+        layer: String,
+        /// The shape of its answer to one sample.
+        found: Vec<usize>,
+        /// What the target has.
+        wanted: String,
     },
 
     /// Samples differ in shape from those the network was trained on.
@@ -115,7 +232,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
 
-    /// Classification needs labels.
+    /// An output without a target of its own needs labels.
     #[error("the data set has no labels; add an array `y` (npz), a label column (csv) or a labels file (IDX)")]
     NoLabels,
 
@@ -180,6 +297,13 @@ pub enum Error {
         expected: usize,
     },
 
+    /// The threads could not be started.
+    #[error("cannot start the threads to train on: {cause}; ask for fewer")]
+    Threads {
+        /// What the system said.
+        cause: rayon::ThreadPoolBuildError,
+    },
+
     /// Two parts of the ONNX model would have one name.
     #[error("the model would have two parts named `{name}`; rename the layer or the input array it belongs to")]
     NameTaken {
@@ -229,24 +353,21 @@ pub struct Culprit {
 }
 
 /// The tensors of a layer in which a value may stop being finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The trained weights.
-    Weights,
-    /// The trained bias.
-    Bias,
+    /// A parameter, by its name.
+    Parameter(String),
     /// What the layer answered.
     Output,
-    /// The loss of the last layer's finite answers.
+    /// The loss of the layer's finite answers.
     Loss,
 }
 
 impl std::fmt::Display for Culprit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let layer = &self.layer;
-        match self.place {
-            Place::Weights => write!(f, "layer `{layer}` is the first with a non-finite value, in its weights"),
-            Place::Bias => write!(f, "layer `{layer}` is the first with a non-finite value, in its bias"),
+        match &self.place {
+            Place::Parameter(name) => write!(f, "layer `{layer}` is the first with a non-finite value, in `{name}`"),
             Place::Output => write!(f, "layer `{layer}` is the first with a non-finite value, in its output"),
             Place::Loss => write!(f, "the loss overflowed on finite outputs of layer `{layer}`"),
         }
@@ -254,6 +375,10 @@ impl std::fmt::Display for Culprit {
 }
 
 impl Error {
+    pub(crate) fn too_large(layer: &str, what: &'static str, rows: usize, columns: usize) -> Self {
+        Self::LayerTooLarge { layer: layer.to_owned(), what, rows, columns, limit: crate::network::MAX_VALUES }
+    }
+
     pub(crate) fn setting(setting: impl Into<String>, found: impl ToString, expected: impl Into<String>) -> Self {
         Self::Setting { setting: setting.into(), found: found.to_string(), expected: expected.into() }
     }

@@ -5,100 +5,118 @@ use onnx_model::proto::{GraphProto, NodeProto, TensorProto};
 use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
 
 use crate::error::{Error, Result};
-use crate::layer::{Activation, Dense};
 use crate::normalize::Normalization;
+use crate::op::Parameter;
 use crate::trained::Trained;
 
 /// Goes with IR version 10, which runtimes have read since 2024.
 const OPSET: i64 = 21;
-const LOGITS: &str = "logits";
 
 impl Trained {
-    /// The network as an ONNX model that takes raw samples and gives logits `[N, classes]`, without a softmax.
+    /// The network as an ONNX model that takes raw samples.
     ///
-    /// The input has the name and shape of the training data's, `[N, ...]`. The nodes are a `Flatten` for samples that are not
-    /// rows of features already, `Sub` and `Div` for the normalization, then for each layer a `Gemm` named like it, with
-    /// `<layer>.weight` `[inputs, units]` and `<layer>.bias` `[units]`, and a `Relu` if it has one. There are no times or paths
-    /// in the model: equal networks give equal bytes.
+    /// The inputs have the names and shapes of the training data's, `[N, ...]`. A single output is called `logits` where a cross-entropy
+    /// looks at it as it is, `probabilities` behind a softmax or sigmoid, `output` otherwise; several are called like their layers.
+    /// The nodes are `Sub` and `Div` for the normalization, then those of each layer, named like it, with its parameters
+    /// `<layer>.weight`, `<layer>.bias` and so on; a `Gemm` has its weights as `[inputs, units]`. There are no times or paths in the model:
+    /// equal networks give equal bytes.
     ///
     /// # Errors
     ///
     /// If two nodes or two values of the model would have one name, for example an input `fc1.bias` beside a layer `fc1`.
     pub fn to_model(&self) -> Result<Model> {
-        let mut chain = Chain { nodes: Vec::new(), initializers: Vec::new(), value: self.input.clone() };
-        if self.shape.len() != 1 {
-            chain.push(node("Flatten", "flatten", &[&chain.value], &[]))?;
+        let network = self.network()?;
+        let mut graph = GraphWriter::default();
+        let mut values = Vec::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            let prefix = if self.inputs.len() == 1 { String::new() } else { format!("{}.", input.name) };
+            values.push(match &input.normalization {
+                Some(normalization) => graph.normalize(&prefix, &input.name, &input.shape, normalization)?,
+                None => input.name.clone(),
+            });
         }
-        if let Some(normalization) = &self.normalization {
-            chain.normalize(normalization)?;
+        let answers = network.export(&mut graph, values)?;
+        let mut outputs = Vec::with_capacity(answers.len());
+        for ((answer, output), head) in answers.into_iter().zip(&self.outputs).zip(&network.heads) {
+            let name = match (self.outputs.len(), output.loss.absorbs()) {
+                (2.., _) => &output.layer,
+                (_, Some(_)) if head.scored != head.given => "probabilities",
+                (_, Some(_)) => "logits",
+                (_, None) => "output",
+            };
+            graph.rename(&answer, name);
+            outputs.push((&batch_of(name, &network.value(head.given).shape)).into());
         }
-        for layer in self.network.layers() {
-            chain.dense(layer)?;
-        }
-        if let Some(last) = chain.nodes.last_mut() {
-            last.output = vec![LOGITS.to_owned()];
-        }
-        let units = self.network.last().units();
         let graph = GraphProto {
             name: Some("network".to_owned()),
-            input: vec![(&batch_of(&self.input, &self.shape)).into()],
-            output: vec![(&batch_of(LOGITS, &[units])).into()],
-            initializer: chain.initializers,
-            node: chain.nodes,
+            input: self.inputs.iter().map(|input| (&batch_of(&input.name, &input.shape)).into()).collect(),
+            output: outputs,
+            initializer: graph.initializers,
+            node: graph.nodes,
             ..GraphProto::default()
         };
         let model = Model::new(graph, OPSET).with_producer("quantize", env!("CARGO_PKG_VERSION"));
         model.check()?;
-        // An initializer named like the input is legal ONNX, but makes it the input's default value.
-        if model.inputs().is_empty() {
-            return Err(Error::NameTaken { name: self.input.clone() });
+        // An initializer named like an input is legal ONNX, but makes it the input's default value.
+        let inputs = model.inputs();
+        match self.inputs.iter().find(|wanted| inputs.iter().all(|input| input.name != wanted.name)) {
+            Some(hidden) => Err(Error::NameTaken { name: hidden.name.clone() }),
+            None => Ok(model),
         }
-        Ok(model)
     }
 }
 
-/// A graph in the making, each node of which reads what the one before gives.
-struct Chain {
+/// A graph in the making.
+#[derive(Default)]
+pub(crate) struct GraphWriter {
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
-    /// What the last node gives; at first the input.
-    value: String,
 }
 
-impl Chain {
-    /// Adds a node; its one output is named after it.
-    fn push(&mut self, mut node: NodeProto) -> Result<()> {
+impl GraphWriter {
+    /// Adds a node; gives the name of its one output, which is named after it.
+    pub(crate) fn push(&mut self, mut node: NodeProto) -> Result<String> {
         if self.nodes.iter().any(|other| other.name() == node.name()) {
             return Err(Error::NameTaken { name: node.name().to_owned() });
         }
-        self.value = format!("{}.output", node.name());
-        node.output = vec![self.value.clone()];
+        let value = format!("{}.output", node.name());
+        // Outputs asked for already stay, such as the states in front of an LSTM's.
+        node.output.push(value.clone());
         self.nodes.push(node);
-        Ok(())
+        Ok(value)
     }
 
-    fn constant(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<()> {
-        self.initializers.push(Tensor::f32(name, shape, values)?.to_proto());
-        Ok(())
+    /// Adds a constant; nodes read it by its name.
+    pub(crate) fn constant(&mut self, tensor: Tensor) {
+        self.initializers.push(tensor.to_proto());
     }
 
-    /// One value broadcasts over all features, `[features]` over all samples.
-    fn normalize(&mut self, normalization: &Normalization) -> Result<()> {
-        let Normalization { mean, std } = normalization;
-        self.constant("normalize.mean", &[mean.len()], mean.clone())?;
-        self.constant("normalize.std", &[std.len()], std.clone())?;
-        self.push(node("Sub", "normalize.sub", &[&self.value, "normalize.mean"], &[]))?;
-        self.push(node("Div", "normalize.div", &[&self.value, "normalize.std"], &[]))
+    /// Adds parameters as they are; gives their names.
+    pub(crate) fn parameters<'a>(&mut self, parameters: &'a [Parameter]) -> Result<Vec<&'a str>> {
+        let add = |parameter: &'a Parameter| {
+            self.constant(Tensor::f32(&parameter.name, &parameter.shape, parameter.values.clone())?);
+            Ok(parameter.name.as_str())
+        };
+        parameters.iter().map(add).collect()
     }
 
-    fn dense(&mut self, layer: &Dense) -> Result<()> {
-        let (weight, bias) = (format!("{}.weight", layer.name), format!("{}.bias", layer.name));
-        self.constant(&weight, layer.weights.shape(), layer.weights.iter().copied().collect())?;
-        self.constant(&bias, layer.bias.shape(), layer.bias.to_vec())?;
-        self.push(node("Gemm", &layer.name, &[&self.value, &weight, &bias], &[]))?;
-        match layer.activation {
-            Activation::Linear => Ok(()),
-            Activation::Relu => self.push(node("Relu", &format!("{}.relu", layer.name), &[&self.value], &[])),
+    /// One value broadcasts over all features, as many as a sample has over all samples.
+    fn normalize(&mut self, prefix: &str, input: &str, shape: &[usize], by: &Normalization) -> Result<String> {
+        let Normalization { mean, std } = by;
+        let shape = if mean.len() == 1 { &[1][..] } else { shape };
+        let [mean_name, std_name] = ["mean", "std"].map(|what| format!("{prefix}normalize.{what}"));
+        self.constant(Tensor::f32(&mean_name, shape, mean.clone())?);
+        self.constant(Tensor::f32(&std_name, shape, std.clone())?);
+        let centred = self.push(node("Sub", &format!("{prefix}normalize.sub"), &[input, &mean_name], &[]))?;
+        self.push(node("Div", &format!("{prefix}normalize.div"), &[&centred, &std_name], &[]))
+    }
+
+    /// Gives a value another name, for all that give and read it.
+    fn rename(&mut self, from: &str, to: &str) {
+        for name in self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
+            if name == from {
+                to.clone_into(name);
+            }
         }
     }
 }

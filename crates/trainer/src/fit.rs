@@ -1,29 +1,25 @@
 //! How a network is trained.
 
 use dataset::Dataset;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::config::TrainConfig;
-use crate::error::{Error, Result};
-use crate::loss::{count_correct, softmax_cross_entropy};
-use crate::network::Network;
+use crate::config::{Output, TrainConfig};
+use crate::error::{Culprit, Error, Place, Result};
+use crate::network::{Activations, Gradients, Network};
 use crate::normalize::Normalization;
+use crate::op::Mode;
 use crate::optimizer::OptimizerState;
+use crate::random::{Purpose, generator};
 use crate::samples::Samples;
 use crate::score::{Score, Tally};
-use crate::trained::Trained;
-
-/// Streams of the seeded generator: each choice has its own, so that changing one setting leaves the other draws alone.
-const WEIGHTS: u64 = 0;
-const ORDER: u64 = 1;
-const SPLIT: u64 = 2;
+use crate::trained::{Answer, NetworkInput, Trained, check_targets, requests, widths};
 
 /// Trains networks as a [`TrainConfig`] says.
 #[derive(Clone, Debug)]
 pub struct Trainer {
     config: TrainConfig,
+    threads: usize,
 }
 
 /// Where a training stands after a batch.
@@ -39,9 +35,9 @@ pub struct Progress {
     pub batches: usize,
     /// The learning rate of this batch.
     pub learning_rate: f64,
-    /// Loss and accuracy over this epoch's samples so far, each taken before its batch changed the weights.
+    /// The score over this epoch's samples so far, each taken before its batch changed the weights.
     pub training: Score,
-    /// Loss and accuracy on the validation part; only after the last batch of an epoch, and if there is such a part.
+    /// The score on the validation part; only after the last batch of an epoch, and if there is such a part.
     pub validation: Option<Score>,
 }
 
@@ -53,117 +49,196 @@ impl Progress {
 }
 
 impl Trainer {
-    /// A trainer for a checked configuration.
+    /// A trainer for a checked configuration, on one thread.
     ///
     /// # Errors
     ///
     /// Those of [`TrainConfig::check`].
     pub fn new(config: TrainConfig) -> Result<Self> {
         config.check()?;
-        Ok(Self { config })
+        Ok(Self { config, threads: 1 })
+    }
+
+    /// The same trainer on so many threads; 0 for as many as the machine has. The trained network is the same bits for any number.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 
     /// Trains a new network on all samples, apart from the validation part if one is configured, and calls `progress` after
     /// every batch.
     ///
-    /// Everything runs on one thread in a fixed order: the same configuration and samples give the same bits on the same kind of
-    /// processor.
+    /// Every sum runs in an order that depends on shapes alone: the same configuration and samples give the same bits for any number of
+    /// threads.
     ///
     /// # Errors
     ///
-    /// If the data set has more than one input, has no labels or holds NaN or infinite values, if a label is not below the width of
-    /// the last layer, a layer is too large, a part would be empty, or the training diverges.
-    pub fn fit(&self, dataset: &Dataset, mut progress: impl FnMut(&Progress)) -> Result<Trained> {
-        let samples = Samples::labelled(dataset)?;
+    /// If the data set lacks an input or target the network needs, or holds NaN or infinite values, if a label is not below the width of
+    /// its output, layers do not fit each other or are too large, a part would be empty, or the training diverges.
+    pub fn fit(&self, dataset: &Dataset, progress: impl FnMut(&Progress) + Send) -> Result<Trained> {
+        self.pool()?.install(|| Run::new(&self.config, dataset)?.finish(progress))
+    }
+
+    fn pool(&self) -> Result<ThreadPool> {
+        ThreadPoolBuilder::new().num_threads(self.threads).build().map_err(|cause| Error::Threads { cause })
+    }
+}
+
+/// A training under way.
+struct Run<'a> {
+    config: &'a TrainConfig,
+    outputs: Vec<Output>,
+    samples: Samples<'a>,
+    training: Vec<usize>,
+    validation: Vec<usize>,
+    /// Its parameters are those of the start; those learnt are in `network`.
+    trained: Trained,
+    network: Network,
+    activations: Activations,
+    gradients: Gradients,
+    optimizer: OptimizerState,
+    /// Batches done.
+    step: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(config: &'a TrainConfig, dataset: &'a Dataset) -> Result<Self> {
+        let outputs = config.heads();
+        let samples = Samples::labelled(dataset, &outputs)?;
         samples.check_finite()?;
-        let (mut training, validation) = self.split(samples.len())?;
+        let (training, validation) = split(config, samples.len())?;
 
-        let classes = dataset.class_count().unwrap_or(0);
-        let network =
-            Network::new(&self.config.layers, samples.features.ncols(), classes, &mut self.generator(WEIGHTS))?;
-        samples.check_labels(&network.last().name, network.last().units())?;
+        let widths = widths(&samples, &outputs, dataset.class_count());
+        let mut rng = generator(config.seed, Purpose::Weights, 0);
+        let network = Network::new(&config.layers, &samples.shapes(), &requests(&outputs, &widths), &mut rng)?;
+        check_targets(&network, &samples, &outputs)?;
 
-        let batch_size = self.config.batch_size.min(training.len());
-        let batches = training.len().div_ceil(batch_size);
-        let steps = (batches as u64).saturating_mul(self.config.epochs as u64);
-        let mut activations = network.activations(batch_size)?;
-        let mut gradients = network.gradients(batch_size)?;
-        let mut optimizer = OptimizerState::new(self.config.optimizer, network.parameters());
-        let mut trained = Trained {
-            input: samples.input.to_owned(),
-            shape: samples.shape.to_owned(),
-            normalization: Normalization::fit(self.config.normalize, samples.features, &training),
-            network,
+        let input = |input: &crate::samples::Features| NetworkInput {
+            name: input.name.to_owned(),
+            shape: input.shape.to_vec(),
+            normalization: Normalization::fit(config.normalize, input.values, samples.len(), &training),
         };
-
+        let trained = Trained {
+            inputs: samples.inputs.iter().map(input).collect(),
+            layers: config.layers.clone(),
+            outputs: outputs.clone(),
+            widths,
+            parameters: network.parameters.clone(),
+        };
         // Names that collide in the model are better found now than after the work.
         trained.to_model()?;
 
-        let mut order = self.generator(ORDER);
-        let mut step = 0;
+        let batch = config.batch_size.min(training.len());
+        Ok(Self {
+            config,
+            outputs,
+            training,
+            validation,
+            trained,
+            activations: network.activations(batch)?,
+            gradients: network.gradients(batch)?,
+            optimizer: OptimizerState::new(config.optimizer, network.learnt()),
+            network,
+            samples,
+            step: 0,
+        })
+    }
+
+    fn finish(mut self, mut progress: impl FnMut(&Progress)) -> Result<Trained> {
         for epoch in 1..=self.config.epochs {
-            training.shuffle(&mut order);
-            let mut tally = Tally::default();
-            for (batch, rows) in (1..).zip(training.chunks(batch_size)) {
-                let factor = self.config.schedule.factor(step, steps);
-                let learning_rate = self.config.optimizer.learning_rate * factor;
-                step += 1;
+            self.epoch(epoch, &mut progress)?;
+        }
+        Ok(Trained { parameters: self.network.parameters, ..self.trained })
+    }
 
-                let logits = trained.forward(&samples, rows, &mut activations);
-                let by_logits = gradients.logits(rows.len());
-                let loss = softmax_cross_entropy(logits, samples.labels_at(rows), by_logits);
-                tally.add(loss, count_correct(logits, samples.labels_at(rows)), rows.len());
+    fn epoch(&mut self, epoch: usize, progress: &mut impl FnMut(&Progress)) -> Result<()> {
+        // From the order of the file, not that of the last epoch, so that a resumed run sees the same.
+        let mut order = self.training.clone();
+        order.shuffle(&mut generator(self.config.seed, Purpose::Order, epoch as u64));
+        let size = self.config.batch_size.min(order.len());
+        let batches = order.len().div_ceil(size);
+        let steps = (batches as u64).saturating_mul(self.config.epochs as u64);
+        let mut tally = Tally::default();
+        for (batch, rows) in (1..).zip(order.chunks(size)) {
+            let learning_rate = self.config.optimizer.learning_rate * self.config.schedule.factor(self.step, steps);
+            let epoch_done = batch == batches;
+            self.batch(rows, learning_rate, epoch_done, &mut tally).map_err(|culprit| Error::Diverged {
+                epoch,
+                batch,
+                culprit,
+                learning_rate,
+            })?;
+            progress(&Progress {
+                epoch,
+                epochs: self.config.epochs,
+                batch,
+                batches,
+                learning_rate,
+                training: tally.score(),
+                validation: match epoch_done && !self.validation.is_empty() {
+                    true => Some(self.trained.evaluate(&mut self.network, &self.samples, &self.validation)?),
+                    false => None,
+                },
+            });
+        }
+        Ok(())
+    }
 
-                let network = &mut trained.network;
-                let diverged = |culprit| Error::Diverged { epoch, batch, culprit, learning_rate };
-                if !loss.is_finite() {
-                    let culprit = network.first_non_finite(&activations, rows.len());
-                    return Err(diverged(culprit.unwrap_or_else(|| network.overflowed_loss())));
-                }
-                network.backward(&activations, &mut gradients, rows.len());
-                optimizer.step(learning_rate, network.parameters_mut(&gradients));
-                let epoch_done = batch == batches;
-                // No later loss would show what the very last step did.
-                if epoch_done && let Some(culprit) = network.first_non_finite(&activations, 0) {
-                    return Err(diverged(culprit));
-                }
-                progress(&Progress {
-                    epoch,
-                    epochs: self.config.epochs,
-                    batch,
-                    batches,
-                    learning_rate,
-                    training: tally.score(),
-                    validation: match epoch_done && !validation.is_empty() {
-                        true => Some(trained.evaluate(&samples, &validation)?),
-                        false => None,
-                    },
-                });
+    /// Learns from the samples at `rows`, or names where the training diverged.
+    fn batch(&mut self, rows: &[usize], rate: f64, last_of_epoch: bool, tally: &mut Tally) -> Result<(), Culprit> {
+        let Self { network, activations, gradients, samples, .. } = self;
+        let mode = Mode::Training { seed: self.config.seed, step: self.step };
+        self.step += 1;
+        self.trained.forward(network, samples, rows, mode, activations);
+
+        gradients.clear();
+        let mut loss = 0.0;
+        for (index, output) in self.outputs.iter().enumerate() {
+            let answer = Answer::of(network, activations, index, rows.len());
+            let wanted = samples.targets[index].gather(rows);
+            let gradient = network.head_gradient(gradients, index, rows.len());
+            let part = output.weight * output.loss.evaluate(answer.values, answer.width, wanted.view(), gradient);
+            if output.weight != 1.0 {
+                gradient.iter_mut().for_each(|by| *by *= output.weight as f32);
             }
+            tally.add_answers(index, answer.values, answer.width, wanted.view());
+            if !part.is_finite() {
+                let culprit = network.first_non_finite(activations, rows.len());
+                let overflow = || Culprit { layer: output.layer.clone(), place: Place::Loss };
+                return Err(culprit.unwrap_or_else(overflow));
+            }
+            loss += part;
         }
-        Ok(trained)
-    }
+        tally.add_loss(loss, rows.len());
 
-    /// The indices of the training and of the validation part.
-    fn split(&self, samples: usize) -> Result<(Vec<usize>, Vec<usize>)> {
-        let mut training: Vec<usize> = (0..samples).collect();
-        let Some(fraction) = self.config.validation else {
-            return Ok((training, Vec::new()));
-        };
-        let count = (samples as f64 * fraction).round() as usize;
-        if count == 0 || count >= samples {
-            return Err(Error::EmptyPart { samples, fraction });
+        network.backward(activations, gradients, rows.len());
+        network.update_statistics();
+        let learnt =
+            network.parameters.iter_mut().zip(&gradients.parameters).filter(|(parameter, _)| parameter.trainable);
+        self.optimizer.step(rate, learnt.map(|(parameter, gradient)| (&mut parameter.values[..], &gradient[..])));
+        // No later loss would show what the very last step did.
+        match last_of_epoch.then(|| network.first_non_finite(activations, 0)).flatten() {
+            Some(culprit) => Err(culprit),
+            None => Ok(()),
         }
-        training.shuffle(&mut self.generator(SPLIT));
-        let validation = training.split_off(samples - count);
-        Ok((training, validation))
     }
+}
 
-    fn generator(&self, stream: u64) -> ChaCha8Rng {
-        let mut generator = ChaCha8Rng::seed_from_u64(self.config.seed);
-        generator.set_stream(stream);
-        generator
+/// The indices of the training and of the validation part, each in the order of the data.
+fn split(config: &TrainConfig, samples: usize) -> Result<(Vec<usize>, Vec<usize>)> {
+    let mut training: Vec<usize> = (0..samples).collect();
+    let Some(fraction) = config.validation else {
+        return Ok((training, Vec::new()));
+    };
+    let count = (samples as f64 * fraction).round() as usize;
+    if count == 0 || count >= samples {
+        return Err(Error::EmptyPart { samples, fraction });
     }
+    training.shuffle(&mut generator(config.seed, Purpose::Split, 0));
+    let mut validation = training.split_off(samples - count);
+    training.sort_unstable();
+    validation.sort_unstable();
+    Ok((training, validation))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@
 //! let mut losses = Vec::new();
 //! let trained = Trainer::new(config)?.fit(&xor, |progress| losses.push(progress.training.loss))?;
 //! assert_eq!(losses.len(), 200);
-//! assert_eq!(trained.accuracy(&xor)?, 100.0);
+//! assert_eq!(trained.accuracy(&xor)?, Some(100.0));
 //!
 //! let model = trained.to_model()?;
 //! assert_eq!(model.inputs()[0].name, "x");
@@ -48,31 +48,38 @@
 //! # }
 //! ```
 
+mod activation;
 mod config;
 mod error;
 mod export;
 mod fit;
 mod initializer;
-mod layer;
+mod layers;
 mod loss;
 mod metrics;
 mod network;
 mod normalize;
+mod op;
 mod optimizer;
-#[cfg_attr(not(test), expect(dead_code, reason = "the layers do not multiply by it yet"))]
 mod product;
+mod random;
 mod ranges;
 mod samples;
 mod schedule;
 mod score;
+mod sums;
+#[cfg(test)]
+mod testing;
 mod trained;
 mod word_or_table;
 
-pub use config::{LayerConfig, TrainConfig};
+pub use activation::Activation;
+pub use config::{Output, TrainConfig};
 pub use error::{Culprit, Error, Place, Result};
 pub use fit::{Progress, Trainer};
 pub use initializer::{Fill, Initializer};
-pub use layer::Activation;
+pub use layers::*;
+pub use loss::Loss;
 pub use metrics::{MetricsFile, MetricsLog, Record, read_metrics};
 pub use normalize::Normalize;
 pub use optimizer::{Betas, Clip, Optimizer, Rule};

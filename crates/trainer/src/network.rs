@@ -1,188 +1,262 @@
-//! How layers work together: from a batch of samples to logits and back to gradients.
+//! How layers work together: a graph of steps, run forwards to the answers and backwards to the gradients.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
-use rand_chacha::ChaCha8Rng;
+mod build;
 
-use crate::config::LayerConfig;
+use std::mem;
+use std::ops::Range;
+
 use crate::error::{Culprit, Error, Place, Result};
-use crate::initializer::Initializer;
-use crate::layer::{Activation, Dense, DenseGradient};
+use crate::op::{Backward, Forward, Mode, Op, Parameter};
 use crate::optimizer::ParameterInfo;
 
+pub(crate) use self::build::HeadRequest;
+
 /// The most values one tensor may have: an ONNX file is limited to 2 GiB, which is 2^29 values of f32.
-const MAX_VALUES: usize = 1 << 29;
+pub(crate) const MAX_VALUES: usize = 1 << 29;
 
-/// Dense layers, each fed with the answer of the one before.
-#[derive(Clone, Debug, PartialEq)]
+/// The steps of a network in an order in which each reads what earlier ones gave.
+#[derive(Debug)]
 pub(crate) struct Network {
-    /// Never empty.
-    layers: Vec<Dense>,
+    steps: Vec<Step>,
+    /// The inputs of the network, then one value per step.
+    values: Vec<Value>,
+    inputs: usize,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) heads: Vec<Head>,
 }
 
-/// The input of a network and what each layer answered, for up to a fixed number of samples.
+/// One computation.
+#[derive(Debug)]
+struct Step {
+    /// The layer it belongs to.
+    layer: String,
+    /// The name of its node in the model.
+    name: String,
+    op: Box<dyn Op>,
+    inputs: Vec<usize>,
+    output: usize,
+    parameters: Range<usize>,
+}
+
+/// What flows between steps.
+#[derive(Debug)]
+pub(crate) struct Value {
+    /// Of one sample.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) size: usize,
+    /// Whether a trainable parameter has a say in it, so that its gradient is needed.
+    learnt: bool,
+}
+
+/// Where a loss looks and what the model gives there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) layer: String,
+    /// What the loss reads: the answer, or for a softmax or sigmoid under its cross-entropy what goes into that.
+    pub(crate) scored: usize,
+    /// What the model gives.
+    pub(crate) given: usize,
+}
+
+/// Room for all values of a network, for up to a fixed number of samples.
 pub(crate) struct Activations {
-    pub(crate) input: Array2<f32>,
-    outputs: Vec<Array2<f32>>,
+    pub(crate) values: Vec<Vec<f32>>,
 }
 
-/// The derivatives of the loss by each layer's output and by its parameters.
+/// Room for the derivatives of the loss by all values and parameters.
 pub(crate) struct Gradients {
-    outputs: Vec<Array2<f32>>,
-    parameters: Vec<DenseGradient>,
+    values: Vec<Vec<f32>>,
+    /// One per parameter; empty for those that are not trainable.
+    pub(crate) parameters: Vec<Vec<f32>>,
+    /// Which values have theirs in the backward pass under way.
+    known: Vec<bool>,
+    /// Where a second contribution to one value is computed before it is added.
+    spare: Vec<Vec<f32>>,
 }
 
 impl Network {
-    /// Draws the first weights of a network for samples of `inputs` features; biases start at 0.
-    ///
-    /// `classes` is the width of a last layer that does not give its own. `layers` must not be empty.
-    pub(crate) fn new(layers: &[LayerConfig], mut inputs: usize, classes: usize, rng: &mut ChaCha8Rng) -> Result<Self> {
-        let mut built = Vec::with_capacity(layers.len());
-        for LayerConfig::Dense { name, units, activation } in layers {
-            let units = units.unwrap_or(classes);
-            check_size(name, "a weight matrix", inputs, units)?;
-            let initializer = match activation {
-                Activation::Relu => Initializer::HeUniform,
-                Activation::Linear => Initializer::GlorotUniform,
-            };
-            let weights = initializer.fill(&[inputs, units], inputs, units, rng);
-            built.push(Dense {
-                name: name.clone(),
-                weights: Array2::from_shape_vec((inputs, units), weights).expect("as many values as the shape has"),
-                bias: ndarray::Array1::zeros(units),
-                activation: *activation,
-            });
-            inputs = units;
-        }
-        Ok(Self { layers: built })
-    }
-
-    pub(crate) fn layers(&self) -> &[Dense] {
-        &self.layers
-    }
-
-    pub(crate) fn last(&self) -> &Dense {
-        &self.layers[self.layers.len() - 1]
-    }
-
     /// Room for the activations of up to `batch` samples.
     pub(crate) fn activations(&self, batch: usize) -> Result<Activations> {
-        let inputs = self.layers.first().map_or(0, Dense::inputs);
-        Ok(Activations { outputs: self.outputs(batch)?, input: Array2::zeros((batch, inputs)) })
+        self.check_batch(batch)?;
+        Ok(Activations { values: self.values.iter().map(|value| vec![0.0; batch * value.size]).collect() })
     }
 
     /// Room for the gradients of up to `batch` samples.
     pub(crate) fn gradients(&self, batch: usize) -> Result<Gradients> {
+        self.check_batch(batch)?;
+        let value = |value: &Value| if value.learnt { vec![0.0; batch * value.size] } else { Vec::new() };
+        let parameter = |parameter: &Parameter| {
+            if parameter.trainable { vec![0.0; parameter.values.len()] } else { Vec::new() }
+        };
         Ok(Gradients {
-            outputs: self.outputs(batch)?,
-            parameters: self.layers.iter().map(DenseGradient::new).collect(),
+            values: self.values.iter().map(value).collect(),
+            parameters: self.parameters.iter().map(parameter).collect(),
+            known: vec![false; self.values.len()],
+            spare: Vec::new(),
         })
     }
 
-    fn outputs(&self, batch: usize) -> Result<Vec<Array2<f32>>> {
-        let layers = self.layers.iter();
-        layers
-            .map(|layer| {
-                check_size(&layer.name, "the output for one batch", batch, layer.units())?;
-                Ok(Array2::zeros((batch, layer.units())))
-            })
-            .collect()
+    /// What the optimizer has to know of the trainable parameters, in their order.
+    pub(crate) fn learnt(&self) -> impl Iterator<Item = ParameterInfo> {
+        let trainable = self.parameters.iter().filter(|parameter| parameter.trainable);
+        trainable.map(|parameter| ParameterInfo { size: parameter.values.len(), decays: parameter.decays })
     }
 
-    /// Runs the first `rows` samples of `activations.input` through all layers and gives the logits `[rows, classes]`.
-    pub(crate) fn forward<'a>(&self, activations: &'a mut Activations, rows: usize) -> ArrayView2<'a, f32> {
-        let mut input = activations.input.slice(s![..rows, ..]);
-        for (layer, output) in self.layers.iter().zip(&mut activations.outputs) {
-            layer.forward(input, output.slice_mut(s![..rows, ..]));
-            input = output.slice(s![..rows, ..]);
+    fn check_batch(&self, batch: usize) -> Result<()> {
+        for (index, value) in self.values.iter().enumerate() {
+            if batch.checked_mul(value.size).is_none_or(|values| values > MAX_VALUES) {
+                return Err(Error::too_large(self.layer_of(index), "the output for one batch", batch, value.size));
+            }
         }
-        input
+        Ok(())
     }
 
-    /// Carries the gradient by the logits, which the caller has put into [`Gradients::logits`], back to all parameters.
-    pub(crate) fn backward(&self, activations: &Activations, gradients: &mut Gradients, rows: usize) {
-        for (index, layer) in self.layers.iter().enumerate().rev() {
-            let (before, here) = gradients.outputs.split_at_mut(index);
-            let input = match index.checked_sub(1) {
-                Some(before) => &activations.outputs[before],
-                None => &activations.input,
-            };
-            layer.backward(
-                input.slice(s![..rows, ..]),
-                activations.outputs[index].slice(s![..rows, ..]),
-                here[0].slice_mut(s![..rows, ..]),
-                &mut gradients.parameters[index],
-                before.last_mut().map(|before| before.slice_mut(s![..rows, ..])),
-            );
+    /// The layer that gives a value.
+    fn layer_of(&self, value: usize) -> &str {
+        value.checked_sub(self.inputs).map_or("input", |step| &self.steps[step].layer)
+    }
+
+    pub(crate) fn value(&self, index: usize) -> &Value {
+        &self.values[index]
+    }
+
+    /// Runs the first `rows` samples of the inputs in `activations` through all steps.
+    pub(crate) fn forward(&mut self, activations: &mut Activations, rows: usize, mode: Mode) {
+        for step in &mut self.steps {
+            let mut output = mem::take(&mut activations.values[step.output]);
+            let inputs: Vec<&[f32]> =
+                step.inputs.iter().map(|&input| &activations.values[input][..rows * self.values[input].size]).collect();
+            step.op.forward(Forward {
+                rows,
+                mode,
+                inputs: &inputs,
+                parameters: &self.parameters[step.parameters.clone()],
+                output: &mut output[..rows * self.values[step.output].size],
+            });
+            activations.values[step.output] = output;
         }
     }
 
-    /// Each parameter tensor, in the order of [`Self::parameters_mut`].
-    pub(crate) fn parameters(&self) -> impl Iterator<Item = ParameterInfo> {
-        let layers = self.layers.iter();
-        layers
-            .flat_map(|layer| [(layer.weights.len(), true), (layer.bias.len(), false)])
-            .map(|(size, decays)| ParameterInfo { size, decays })
+    /// Where the derivative of the loss by the answer of head `head` to the first `rows` samples belongs; to be written for every head
+    /// between [`Gradients::clear`] and [`Self::backward`].
+    ///
+    /// Two heads that score one value are refused when the network is built.
+    pub(crate) fn head_gradient<'a>(&self, gradients: &'a mut Gradients, head: usize, rows: usize) -> &'a mut [f32] {
+        let value = self.heads[head].scored;
+        gradients.known[value] = true;
+        &mut gradients.values[value][..rows * self.values[value].size]
     }
 
-    /// Each parameter tensor with its gradient.
-    pub(crate) fn parameters_mut<'a>(
-        &'a mut self,
-        gradients: &'a Gradients,
-    ) -> impl Iterator<Item = (&'a mut [f32], &'a [f32])> {
-        let pairs = self.layers.iter_mut().zip(&gradients.parameters);
-        pairs.flat_map(|(layer, gradient)| {
-            // All arrays are made in row-major order and never change shape, so each is one slice.
-            [
-                (layer.weights.as_slice_mut(), gradient.weights.as_slice()),
-                (layer.bias.as_slice_mut(), gradient.bias.as_slice()),
-            ]
-            .map(|(values, gradient)| {
-                (values.expect("parameters in row-major order"), gradient.expect("gradients in row-major order"))
-            })
-        })
+    /// Carries the gradients of the heads back to all parameters.
+    pub(crate) fn backward(&mut self, activations: &Activations, gradients: &mut Gradients, rows: usize) {
+        for step in self.steps.iter_mut().rev() {
+            // What no loss looks at, as a softmax behind the scored value, has nothing to carry back.
+            if !gradients.known[step.output] || !self.values[step.output].learnt {
+                continue;
+            }
+            let by_output = mem::take(&mut gradients.values[step.output]);
+            let mut rooms: Vec<Option<Room>> = Vec::with_capacity(step.inputs.len());
+            for &input in &step.inputs {
+                let value = &self.values[input];
+                rooms.push(value.learnt.then(|| gradients.room(input, rows * value.size)));
+            }
+            let inputs: Vec<&[f32]> =
+                step.inputs.iter().map(|&input| &activations.values[input][..rows * self.values[input].size]).collect();
+            step.op.backward(Backward {
+                rows,
+                inputs: &inputs,
+                output: &activations.values[step.output][..rows * self.values[step.output].size],
+                parameters: &self.parameters[step.parameters.clone()],
+                by_output: &by_output[..rows * self.values[step.output].size],
+                by_inputs: rooms.iter_mut().map(|room| room.as_mut().map(Room::values)).collect(),
+                by_parameters: &mut gradients.parameters[step.parameters.clone()],
+            });
+            gradients.values[step.output] = by_output;
+            for (&input, room) in step.inputs.iter().zip(rooms) {
+                if let Some(room) = room {
+                    gradients.put(input, room);
+                }
+            }
+        }
     }
 
-    /// The first layer, from the input on, with a value that is not finite in its parameters or in its answer to the
-    /// first `rows` samples of `activations`.
+    /// Takes what the last forward pass in training saw into the running statistics.
+    pub(crate) fn update_statistics(&mut self) {
+        for step in &mut self.steps {
+            step.op.update_statistics(&mut self.parameters[step.parameters.clone()]);
+        }
+    }
+
+    /// The first step, from the input on, with a value that is not finite in its parameters or in its answer to the first `rows` samples.
     pub(crate) fn first_non_finite(&self, activations: &Activations, rows: usize) -> Option<Culprit> {
-        let mut layers = self.layers.iter().zip(&activations.outputs);
-        layers.find_map(|(layer, output)| {
-            let place = if !all_finite(&layer.weights) {
-                Place::Weights
-            } else if !all_finite(&layer.bias) {
-                Place::Bias
-            } else if !all_finite(output.slice(s![..rows, ..])) {
-                Place::Output
-            } else {
-                return None;
+        self.steps.iter().find_map(|step| {
+            let parameters = &self.parameters[step.parameters.clone()];
+            let output = &activations.values[step.output][..rows * self.values[step.output].size];
+            let place = match parameters.iter().find(|parameter| !all_finite(&parameter.values)) {
+                Some(parameter) => Place::Parameter(parameter.name.clone()),
+                None if !all_finite(output) => Place::Output,
+                None => return None,
             };
-            Some(Culprit { layer: layer.name.clone(), place })
+            Some(Culprit { layer: step.layer.clone(), place })
         })
     }
 
-    /// The culprit of a loss that is not finite although all layers are.
-    pub(crate) fn overflowed_loss(&self) -> Culprit {
-        Culprit { layer: self.last().name.clone(), place: Place::Loss }
+    /// Adds all steps to a model; `names` are those of the inputs. Gives the name of each head's answer.
+    pub(crate) fn export(&self, graph: &mut crate::export::GraphWriter, names: Vec<String>) -> Result<Vec<String>> {
+        let mut names = names;
+        for step in &self.steps {
+            let inputs: Vec<&str> = step.inputs.iter().map(|&input| names[input].as_str()).collect();
+            let name = step.op.export(graph, &step.name, &inputs, &self.parameters[step.parameters.clone()])?;
+            names.push(name);
+        }
+        Ok(self.heads.iter().map(|head| names[head.given].clone()).collect())
+    }
+}
+
+/// Where a step writes the gradient of one of its inputs.
+struct Room {
+    values: Vec<f32>,
+    size: usize,
+    /// Whether another reader has written its share before.
+    adds: bool,
+}
+
+impl Room {
+    fn values(&mut self) -> &mut [f32] {
+        &mut self.values[..self.size]
     }
 }
 
 impl Gradients {
-    /// Where the derivative of the loss by the logits of the first `rows` samples belongs.
-    pub(crate) fn logits(&mut self, rows: usize) -> ArrayViewMut2<'_, f32> {
-        let last = self.outputs.len() - 1;
-        self.outputs[last].slice_mut(s![..rows, ..])
+    /// Forgets the gradients of the last batch.
+    pub(crate) fn clear(&mut self) {
+        self.known.fill(false);
+    }
+
+    fn room(&mut self, value: usize, size: usize) -> Room {
+        let adds = mem::replace(&mut self.known[value], true);
+        let mut values = if adds { self.spare.pop().unwrap_or_default() } else { mem::take(&mut self.values[value]) };
+        if values.len() < size {
+            values.resize(size, 0.0);
+        }
+        Room { values, size, adds }
+    }
+
+    /// Rooms come back in the order they were handed out, so the first one of a value is there when a second is added to it.
+    fn put(&mut self, value: usize, room: Room) {
+        if room.adds {
+            for (sum, share) in self.values[value].iter_mut().zip(&room.values[..room.size]) {
+                *sum += share;
+            }
+            self.spare.push(room.values);
+        } else {
+            self.values[value] = room.values;
+        }
     }
 }
 
-fn all_finite<'a>(values: impl IntoIterator<Item = &'a f32>) -> bool {
-    values.into_iter().all(|value| value.is_finite())
-}
-
-fn check_size(layer: &str, what: &'static str, rows: usize, columns: usize) -> Result<()> {
-    match rows.checked_mul(columns) {
-        Some(values) if values <= MAX_VALUES => Ok(()),
-        _ => Err(Error::LayerTooLarge { layer: layer.to_owned(), what, rows, columns, limit: MAX_VALUES }),
-    }
+fn all_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
 }
 
 #[cfg(test)]

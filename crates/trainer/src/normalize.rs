@@ -1,6 +1,5 @@
 //! How raw samples become inputs of mean 0 and standard deviation 1.
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, Zip};
 use serde::{Deserialize, Serialize};
 
 /// Which features share a mean and a standard deviation.
@@ -24,46 +23,48 @@ pub(crate) struct Normalization {
 }
 
 impl Normalization {
-    /// Takes mean and standard deviation (of the population) over the given rows of `samples` `[samples, features]`.
+    /// Takes mean and standard deviation (of the population) over the given rows of `samples` `[count, ...]`.
     ///
     /// A feature that never changes has deviation 0 and is only shifted. `None` if nothing is to be done.
-    pub(crate) fn fit(kind: Normalize, samples: ArrayView2<f32>, rows: &[usize]) -> Option<Self> {
+    pub(crate) fn fit(kind: Normalize, samples: &[f32], count: usize, rows: &[usize]) -> Option<Self> {
+        let size = samples.len() / count;
         let columns = match kind {
             Normalize::None => return None,
             Normalize::Global => 1,
-            Normalize::Feature => samples.ncols(),
+            Normalize::Feature => size,
         };
-        let per_column = (rows.len() * samples.ncols() / columns) as f64;
+        let row = |row: usize| &samples[row * size..][..size];
+        let per_column = (rows.len() * size / columns) as f64;
         let mut mean = vec![0.0_f64; columns];
-        for &row in rows {
-            add_row(&mut mean, samples.row(row), |_, x| x);
+        for &at in rows {
+            add_row(&mut mean, row(at), |_, x| x);
         }
         mean.iter_mut().for_each(|sum| *sum /= per_column);
         // A second pass: E[x^2] - E[x]^2 cancels when the mean is large beside the deviation.
         let mut variance = vec![0.0_f64; columns];
-        for &row in rows {
-            add_row(&mut variance, samples.row(row), |column, x| (x - mean[column]).powi(2));
+        for &at in rows {
+            add_row(&mut variance, row(at), |column, x| (x - mean[column]).powi(2));
         }
         let std = variance.iter().map(|sum| divisor((sum / per_column).sqrt()));
         Some(Self { std: std.collect(), mean: mean.iter().map(|&mean| mean as f32).collect() })
     }
 
     /// Writes the normalized `sample` to `output`.
-    pub(crate) fn apply(&self, sample: ArrayView1<f32>, output: ArrayViewMut1<f32>) {
+    pub(crate) fn apply(&self, sample: &[f32], output: &mut [f32]) {
         if let ([mean], [std]) = (&self.mean[..], &self.std[..]) {
-            Zip::from(output).and(sample).for_each(|y, &x| *y = (x - mean) / std);
+            for (y, &x) in output.iter_mut().zip(sample) {
+                *y = (x - mean) / std;
+            }
         } else {
-            Zip::from(output)
-                .and(sample)
-                .and(ArrayView1::from(&self.mean))
-                .and(ArrayView1::from(&self.std))
-                .for_each(|y, &x, &mean, &std| *y = (x - mean) / std);
+            for ((y, &x), (mean, std)) in output.iter_mut().zip(sample).zip(self.mean.iter().zip(&self.std)) {
+                *y = (x - mean) / std;
+            }
         }
     }
 }
 
 /// Adds `term(column, x)` of each value to the sum of its column; a single sum takes them all.
-fn add_row(sums: &mut [f64], row: ArrayView1<f32>, term: impl Fn(usize, f64) -> f64) {
+fn add_row(sums: &mut [f64], row: &[f32], term: impl Fn(usize, f64) -> f64) {
     if let [sum] = sums {
         *sum += row.iter().map(|&x| term(0, f64::from(x))).sum::<f64>();
     } else {
@@ -88,7 +89,7 @@ mod tests {
     fn applied(normalization: &Normalization, samples: &Array2<f32>) -> Array2<f32> {
         let mut output = samples.clone();
         for (sample, row) in samples.rows().into_iter().zip(output.rows_mut()) {
-            normalization.apply(sample, row);
+            normalization.apply(sample.to_slice().unwrap(), row.into_slice().unwrap());
         }
         output
     }
@@ -96,7 +97,8 @@ mod tests {
     #[test]
     fn global_has_one_mean_and_deviation() {
         let samples = array![[0.0, 4.0], [2.0, 2.0]];
-        let fitted = Normalization::fit(Normalize::Global, samples.view(), &[0, 1]).unwrap();
+        let fitted =
+            Normalization::fit(Normalize::Global, samples.as_slice().unwrap(), samples.nrows(), &[0, 1]).unwrap();
         assert_eq!(fitted.mean, [2.0]);
         assert_abs_diff_eq!(fitted.std[0], 2_f32.sqrt());
         let half = 2_f32.sqrt();
@@ -110,7 +112,8 @@ mod tests {
     #[test]
     fn each_feature_has_its_own_and_a_constant_one_is_only_shifted() {
         let samples = array![[1.0, 5.0, 1e6], [3.0, 5.0, 1e6 + 1.0]];
-        let fitted = Normalization::fit(Normalize::Feature, samples.view(), &[0, 1]).unwrap();
+        let fitted =
+            Normalization::fit(Normalize::Feature, samples.as_slice().unwrap(), samples.nrows(), &[0, 1]).unwrap();
         assert_eq!(fitted.mean[..2], [2.0, 5.0]);
         assert_eq!(fitted.std, [1.0, 1.0, 0.5]);
         let normalized = applied(&fitted, &samples);
@@ -121,12 +124,13 @@ mod tests {
     #[test]
     fn only_the_given_rows_count() {
         let samples = array![[1.0], [1000.0], [3.0]];
-        let fitted = Normalization::fit(Normalize::Feature, samples.view(), &[0, 2]).unwrap();
+        let fitted =
+            Normalization::fit(Normalize::Feature, samples.as_slice().unwrap(), samples.nrows(), &[0, 2]).unwrap();
         assert_eq!((fitted.mean, fitted.std), (vec![2.0], vec![1.0]));
     }
 
     #[test]
     fn none_does_nothing() {
-        assert_eq!(Normalization::fit(Normalize::None, array![[1.0]].view(), &[0]), None);
+        assert_eq!(Normalization::fit(Normalize::None, &[1.0], 1, &[0]), None);
     }
 }

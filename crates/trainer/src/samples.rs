@@ -1,87 +1,187 @@
 //! How the samples of a data set become rows of a batch.
 
-use dataset::Dataset;
-use ndarray::{Array2, ArrayView2};
+use std::borrow::Cow;
 
+use dataset::{Dataset, Input};
+
+use crate::config::{Output, TrainConfig};
 use crate::error::{Error, Result};
+use crate::loss::Targets;
 use crate::normalize::Normalization;
 
-/// The one input of a data set as rows of features, with its labels.
+/// The arrays of a data set by what they are for.
 pub(crate) struct Samples<'a> {
-    pub(crate) input: &'a str,
+    len: usize,
+    /// What the network reads.
+    pub(crate) inputs: Vec<Features<'a>>,
+    /// One per output; none if they are not needed.
+    pub(crate) targets: Vec<Wanted<'a>>,
+}
+
+/// One input of the network.
+pub(crate) struct Features<'a> {
+    pub(crate) name: &'a str,
     /// The shape of one sample.
     pub(crate) shape: &'a [usize],
-    /// `[samples, features]`.
-    pub(crate) features: ArrayView2<'a, f32>,
-    /// One per sample; none if they are not needed.
-    pub(crate) labels: &'a [u32],
+    /// `[samples, ...]` in row-major order.
+    pub(crate) values: &'a [f32],
+}
+
+/// What an output should be.
+pub(crate) enum Wanted<'a> {
+    /// Class numbers, so many per sample.
+    Classes(Cow<'a, [u32]>, usize),
+    /// Values, so many per sample.
+    Values(&'a [f32], usize),
 }
 
 impl<'a> Samples<'a> {
-    /// The samples without their labels.
-    pub(crate) fn of(dataset: &'a Dataset) -> Result<Self> {
-        let [input] = dataset.inputs() else {
-            let names = dataset.inputs().iter().map(|input| input.name.as_str());
-            return Err(Error::InputCount {
-                count: dataset.inputs().len(),
-                names: names.collect::<Vec<_>>().join(", "),
-            });
-        };
-        let shape = &input.samples.shape()[1..];
-        let rows = (dataset.len(), shape.iter().product::<usize>());
-        // A data set keeps its arrays in row-major order, `[samples, ...]`.
-        let features = input.samples.view().into_shape_with_order(rows);
-        Ok(Self { input: &input.name, shape, features: features.expect("samples in row-major order"), labels: &[] })
+    /// The inputs of a data set: all arrays that are no targets of `outputs`.
+    pub(crate) fn of(dataset: &'a Dataset, outputs: &[Output]) -> Self {
+        let target = |input: &&Input| outputs.iter().any(|output| output.target.as_ref() == Some(&input.name));
+        let inputs = dataset.inputs().iter().filter(|input| !target(input)).map(Features::of).collect();
+        Self { len: dataset.len(), inputs, targets: Vec::new() }
     }
 
-    pub(crate) fn labelled(dataset: &'a Dataset) -> Result<Self> {
-        let labels = dataset.labels().ok_or(Error::NoLabels)?;
-        Ok(Self { labels, ..Self::of(dataset)? })
+    /// Inputs and targets.
+    pub(crate) fn labelled(dataset: &'a Dataset, outputs: &[Output]) -> Result<Self> {
+        let targets = outputs.iter().map(|output| Wanted::of(dataset, output)).collect::<Result<_>>()?;
+        Ok(Self { targets, ..Self::of(dataset, outputs) })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.features.nrows()
+        self.len
     }
 
     /// Refuses NaN and infinite values, which would turn every weight into NaN.
     pub(crate) fn check_finite(&self) -> Result<()> {
-        let rows = self.features.rows().into_iter().enumerate();
-        let mut bad = rows.filter(|(_, row)| row.iter().any(|value| !value.is_finite())).map(|(index, _)| index);
-        match bad.next() {
-            None => Ok(()),
-            Some(first) => Err(Error::NonFiniteSamples {
-                input: self.input.to_owned(),
-                count: 1 + bad.count(),
-                samples: self.len(),
-                first,
-            }),
+        for input in &self.inputs {
+            check_finite(input.name, input.values, self.len)?;
         }
+        Ok(())
     }
 
-    /// Refuses a label that names no unit of the last layer.
-    pub(crate) fn check_labels(&self, layer: &str, units: usize) -> Result<()> {
-        let wrong = self.labels.iter().position(|&label| label as usize >= units);
-        match wrong {
-            None => Ok(()),
-            Some(sample) => {
-                Err(Error::LabelOutOfRange { sample, label: self.labels[sample], layer: layer.to_owned(), units })
-            }
-        }
+    /// Names and shapes of the inputs.
+    pub(crate) fn shapes(&self) -> Vec<(&'a str, &'a [usize])> {
+        self.inputs.iter().map(|input| (input.name, input.shape)).collect()
     }
 
-    /// The labels at `rows`.
-    pub(crate) fn labels_at(&self, rows: &[usize]) -> impl Iterator<Item = u32> {
-        rows.iter().map(|&row| self.labels[row])
-    }
-
-    /// Writes the samples at `rows`, normalized, to the first rows of `batch`.
-    pub(crate) fn gather(&self, rows: &[usize], normalization: Option<&Normalization>, batch: &mut Array2<f32>) {
-        for (&row, mut output) in rows.iter().zip(batch.rows_mut()) {
-            let sample = self.features.row(row);
+    /// Writes the samples at `rows` of input `input`, normalized, to the first rows of `batch`.
+    pub(crate) fn gather(
+        &self,
+        input: usize,
+        rows: &[usize],
+        normalization: Option<&Normalization>,
+        batch: &mut [f32],
+    ) {
+        let Features { values, shape, .. } = self.inputs[input];
+        let size: usize = shape.iter().product();
+        for (&row, output) in rows.iter().zip(batch.chunks_exact_mut(size)) {
+            let sample = &values[row * size..][..size];
             match normalization {
                 Some(normalization) => normalization.apply(sample, output),
-                None => output.assign(&sample),
+                None => output.copy_from_slice(sample),
             }
+        }
+    }
+}
+
+impl<'a> Features<'a> {
+    fn of(input: &'a Input) -> Self {
+        // A data set keeps its arrays in row-major order, `[samples, ...]`.
+        let values = input.samples.as_slice().expect("samples in row-major order");
+        Self { name: &input.name, shape: &input.samples.shape()[1..], values }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn of(dataset: &'a Dataset, output: &Output) -> Result<Self> {
+        let Some(name) = &output.target else {
+            let labels = dataset.labels().ok_or(Error::NoLabels)?;
+            return match output.loss.takes_classes() {
+                true => Ok(Self::Classes(labels.into(), 1)),
+                false => Err(Error::NoTarget { layer: output.layer.clone() }),
+            };
+        };
+        let Some(input) = dataset.inputs().iter().find(|input| input.name == *name) else {
+            let known: Vec<&str> = dataset.inputs().iter().map(|input| input.name.as_str()).collect();
+            return Err(Error::UnknownTarget { target: name.clone(), known: known.join(", ") });
+        };
+        let Features { values, shape, .. } = Features::of(input);
+        check_finite(name, values, dataset.len())?;
+        let per_sample = shape.iter().product();
+        if !output.loss.takes_classes() {
+            return Ok(Self::Values(values, per_sample));
+        }
+        let class = |(index, &value): (usize, &f32)| {
+            // All integers below are f32 without rounding.
+            if value.fract() == 0.0 && (0.0..16_777_216.0).contains(&value) {
+                Ok(value as u32)
+            } else {
+                Err(Error::NoClass { target: name.clone(), sample: index / per_sample, value })
+            }
+        };
+        let classes: Vec<u32> = values.iter().enumerate().map(class).collect::<Result<_>>()?;
+        Ok(Self::Classes(classes.into(), per_sample))
+    }
+
+    /// How wide an answer is that says what is wanted of one sample, were it one row.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::Classes(classes, _) => classes.iter().max().map_or(0, |&class| class as usize + 1),
+            Self::Values(_, per_sample) => *per_sample,
+        }
+    }
+
+    /// The targets at `rows`.
+    pub(crate) fn gather(&self, rows: &[usize]) -> Gathered {
+        match self {
+            Self::Classes(classes, size) => {
+                Gathered::Classes(rows.iter().flat_map(|&row| classes[row * size..][..*size].iter().copied()).collect())
+            }
+            Self::Values(values, size) => {
+                Gathered::Values(rows.iter().flat_map(|&row| values[row * size..][..*size].iter().copied()).collect())
+            }
+        }
+    }
+}
+
+/// The targets of a batch.
+pub(crate) enum Gathered {
+    Classes(Vec<u32>),
+    Values(Vec<f32>),
+}
+
+impl Gathered {
+    pub(crate) fn view(&self) -> Targets<'_> {
+        match self {
+            Self::Classes(classes) => Targets::Classes(classes),
+            Self::Values(values) => Targets::Values(values),
+        }
+    }
+}
+
+fn check_finite(input: &str, values: &[f32], samples: usize) -> Result<()> {
+    let size = values.len() / samples;
+    let rows = values.chunks_exact(size).enumerate();
+    let mut bad = rows.filter(|(_, row)| row.iter().any(|value| !value.is_finite())).map(|(index, _)| index);
+    match bad.next() {
+        None => Ok(()),
+        Some(first) => Err(Error::NonFiniteSamples { input: input.to_owned(), count: 1 + bad.count(), samples, first }),
+    }
+}
+
+impl TrainConfig {
+    /// The outputs of the network: those listed, or the last layer with the one loss.
+    pub(crate) fn heads(&self) -> Vec<Output> {
+        match self.layers.last() {
+            Some(last) if self.outputs.is_empty() => vec![Output {
+                layer: last.name.clone(),
+                loss: self.loss.clone().unwrap_or_default(),
+                weight: 1.0,
+                target: self.target.clone(),
+            }],
+            _ => self.outputs.clone(),
         }
     }
 }

@@ -1,105 +1,220 @@
 //! What a training gives: a network that answers raw samples.
 
 use dataset::Dataset;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::ArrayD;
 
+use crate::config::Output;
 use crate::error::{Error, Result};
-use crate::loss::{count_correct, softmax_cross_entropy};
-use crate::network::{Activations, Network};
+use crate::layers::Layer;
+use crate::network::{Activations, HeadRequest, Network};
 use crate::normalize::Normalization;
-use crate::samples::Samples;
+use crate::op::{Mode, Parameter};
+use crate::random::{Purpose, generator};
+use crate::samples::{Samples, Wanted};
 use crate::score::{Score, Tally};
 
 /// Samples per forward pass outside of training.
 const BATCH: usize = 256;
 
-/// A trained network with the normalization of its input.
+/// A trained network with the normalization of its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
-    pub(crate) input: String,
-    /// The shape of one sample.
+    pub(crate) inputs: Vec<NetworkInput>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) outputs: Vec<Output>,
+    /// The width of each output's layer where that leaves it open.
+    pub(crate) widths: Vec<Option<usize>>,
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+/// An input of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NetworkInput {
+    pub(crate) name: String,
+    /// Of one sample.
     pub(crate) shape: Vec<usize>,
     pub(crate) normalization: Option<Normalization>,
-    pub(crate) network: Network,
 }
 
 impl Trained {
-    /// The share of the samples that are classified as labelled, in per cent.
+    /// The share of the samples that are classified as labelled, in per cent; `None` if the network does not tell classes.
     ///
     /// # Errors
     ///
     /// Those of [`Self::score`].
-    pub fn accuracy(&self, dataset: &Dataset) -> Result<f64> {
+    pub fn accuracy(&self, dataset: &Dataset) -> Result<Option<f64>> {
         Ok(self.score(dataset)?.accuracy)
     }
 
-    /// Loss and accuracy on labelled samples.
+    /// How good the answers to labelled samples are.
     ///
     /// # Errors
     ///
-    /// If the data set has more than one input, samples of another shape than those trained on, NaN or infinite values, no
-    /// labels, or a label that is not below the width of the last layer.
+    /// If the data set's arrays are not those trained on in name and shape of the samples, hold NaN or infinite values, or lack a target, or
+    /// a label is not below the width of its output.
     pub fn score(&self, dataset: &Dataset) -> Result<Score> {
-        let samples = self.of_trained_shape(Samples::labelled(dataset)?)?;
+        let samples = self.of_trained_shape(Samples::labelled(dataset, &self.outputs)?)?;
         samples.check_finite()?;
-        let last = self.network.last();
-        samples.check_labels(&last.name, last.units())?;
+        let mut network = self.network()?;
+        check_targets(&network, &samples, &self.outputs)?;
         let rows: Vec<usize> = (0..samples.len()).collect();
-        self.evaluate(&samples, &rows)
+        self.evaluate(&mut network, &samples, &rows)
     }
 
-    /// The logits `[samples, classes]` of raw samples, as the exported model computes them.
+    /// The answers `[samples, ...]` of each output to raw samples, as the exported model gives them.
     ///
     /// # Errors
     ///
-    /// If the data set has more than one input or samples of another shape than those trained on.
-    pub fn logits(&self, dataset: &Dataset) -> Result<Array2<f32>> {
-        let samples = self.of_trained_shape(Samples::of(dataset)?)?;
-        let mut logits = Array2::zeros((samples.len(), self.network.last().units()));
+    /// If the data set's arrays are not those trained on in name and shape of the samples.
+    pub fn predict(&self, dataset: &Dataset) -> Result<Vec<ArrayD<f32>>> {
+        let samples = self.of_trained_shape(Samples::of(dataset, &self.outputs))?;
+        let mut network = self.network()?;
         let rows: Vec<usize> = (0..samples.len()).collect();
-        let mut activations = self.network.activations(BATCH)?;
+        let mut activations = network.activations(BATCH.min(rows.len()))?;
+        let mut answers: Vec<Vec<f32>> = vec![Vec::new(); network.heads.len()];
         for rows in rows.chunks(BATCH) {
-            let answer = self.forward(&samples, rows, &mut activations);
-            logits.slice_mut(s![rows[0]..rows[0] + rows.len(), ..]).assign(&answer);
+            self.forward(&mut network, &samples, rows, Mode::Inference, &mut activations);
+            for (answer, head) in answers.iter_mut().zip(&network.heads) {
+                let size = network.value(head.given).size;
+                answer.extend_from_slice(&activations.values[head.given][..rows.len() * size]);
+            }
         }
-        Ok(logits)
+        let shaped = answers.into_iter().zip(&network.heads).map(|(answer, head)| {
+            let shape = [&[samples.len()], &network.value(head.given).shape[..]].concat();
+            ArrayD::from_shape_vec(shape, answer).expect("one answer per sample")
+        });
+        Ok(shaped.collect())
+    }
+
+    /// The steps of the network, with these parameters.
+    pub(crate) fn network(&self) -> Result<Network> {
+        let inputs: Vec<_> = self.inputs.iter().map(|input| (input.name.as_str(), &input.shape[..])).collect();
+        // The first values drawn are replaced.
+        let mut unused = generator(0, Purpose::Weights, 0);
+        let mut network = Network::new(&self.layers, &inputs, &requests(&self.outputs, &self.widths), &mut unused)?;
+        network.parameters.clone_from(&self.parameters);
+        Ok(network)
     }
 
     fn of_trained_shape<'a>(&self, samples: Samples<'a>) -> Result<Samples<'a>> {
-        if samples.shape == self.shape {
-            Ok(samples)
-        } else {
-            Err(Error::SampleShape {
-                input: samples.input.to_owned(),
-                found: samples.shape.to_owned(),
-                expected: self.shape.clone(),
-            })
+        let found: Vec<&str> = samples.inputs.iter().map(|input| input.name).collect();
+        if !found.iter().copied().eq(self.inputs.iter().map(|input| input.name.as_str())) {
+            let expected: Vec<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(Error::InputNames { found: found.join(", "), expected: expected.join(", ") });
+        }
+        match samples.inputs.iter().zip(&self.inputs).find(|(found, trained)| found.shape != trained.shape) {
+            None => Ok(samples),
+            Some((found, trained)) => Err(Error::SampleShape {
+                input: found.name.to_owned(),
+                found: found.shape.to_owned(),
+                expected: trained.shape.clone(),
+            }),
         }
     }
 
     /// Scores the samples at `rows`.
-    pub(crate) fn evaluate(&self, samples: &Samples, rows: &[usize]) -> Result<Score> {
+    pub(crate) fn evaluate(&self, network: &mut Network, samples: &Samples, rows: &[usize]) -> Result<Score> {
         let batch = BATCH.min(rows.len());
-        let mut activations = self.network.activations(batch)?;
-        let mut unused_gradient = Array2::zeros((batch, self.network.last().units()));
+        let mut activations = network.activations(batch)?;
+        let widest = network.heads.iter().map(|head| network.value(head.scored).size).max().unwrap_or(0);
+        let mut unused_gradient = vec![0.0; batch * widest];
         let mut tally = Tally::default();
         for rows in rows.chunks(batch) {
-            let logits = self.forward(samples, rows, &mut activations);
-            let gradient = unused_gradient.slice_mut(s![..rows.len(), ..]);
-            let loss = softmax_cross_entropy(logits, samples.labels_at(rows), gradient);
-            tally.add(loss, count_correct(logits, samples.labels_at(rows)), rows.len());
+            self.forward(network, samples, rows, Mode::Inference, &mut activations);
+            let mut loss = 0.0;
+            for (index, output) in self.outputs.iter().enumerate() {
+                let head = Answer::of(network, &activations, index, rows.len());
+                let wanted = samples.targets[index].gather(rows);
+                let gradient = &mut unused_gradient[..head.values.len()];
+                loss += output.weight * output.loss.evaluate(head.values, head.width, wanted.view(), gradient);
+                tally.add_answers(index, head.values, head.width, wanted.view());
+            }
+            tally.add_loss(loss, rows.len());
         }
         Ok(tally.score())
     }
 
-    /// The logits `[rows, classes]` of the samples at `rows`, of which `activations` must have room for.
-    pub(crate) fn forward<'a>(
+    /// Runs the samples at `rows`, of which `activations` must have room for, through `network`.
+    pub(crate) fn forward(
         &self,
+        network: &mut Network,
         samples: &Samples,
         rows: &[usize],
-        activations: &'a mut Activations,
-    ) -> ArrayView2<'a, f32> {
-        samples.gather(rows, self.normalization.as_ref(), &mut activations.input);
-        self.network.forward(activations, rows.len())
+        mode: Mode,
+        activations: &mut Activations,
+    ) {
+        for (index, input) in self.inputs.iter().enumerate() {
+            samples.gather(index, rows, input.normalization.as_ref(), &mut activations.values[index]);
+        }
+        network.forward(activations, rows.len(), mode);
     }
+}
+
+/// What a loss looks at.
+pub(crate) struct Answer<'a> {
+    /// `[rows * steps, width]`.
+    pub(crate) values: &'a [f32],
+    pub(crate) width: usize,
+}
+
+impl<'a> Answer<'a> {
+    /// The answer scored by output `index` to the first `rows` samples.
+    pub(crate) fn of(network: &Network, activations: &'a Activations, index: usize, rows: usize) -> Self {
+        let scored = network.heads[index].scored;
+        let value = network.value(scored);
+        let width = value.shape.last().copied().unwrap_or(1);
+        Self { values: &activations.values[scored][..rows * value.size], width }
+    }
+}
+
+/// What the network has to know of the outputs asked for.
+pub(crate) fn requests<'a>(outputs: &'a [Output], widths: &[Option<usize>]) -> Vec<HeadRequest<'a>> {
+    let outputs = outputs.iter().zip(widths);
+    outputs
+        .map(|(output, &width)| HeadRequest { layer: &output.layer, width, absorbs: output.loss.absorbs() })
+        .collect()
+}
+
+/// The width that each output's layer takes if it has none of its own.
+pub(crate) fn widths(samples: &Samples, outputs: &[Output], class_count: Option<usize>) -> Vec<Option<usize>> {
+    let width = |(output, wanted): (&Output, &Wanted)| {
+        let found = match (&output.target, class_count) {
+            (None, Some(count)) => count,
+            _ => wanted.width(),
+        };
+        output.loss.width(found)
+    };
+    outputs.iter().zip(&samples.targets).map(width).map(Some).collect()
+}
+
+/// Refuses targets that do not fit the answers.
+pub(crate) fn check_targets(network: &Network, samples: &Samples, outputs: &[Output]) -> Result<()> {
+    for ((output, wanted), head) in outputs.iter().zip(&samples.targets).zip(&network.heads) {
+        let value = network.value(head.scored);
+        let width = value.shape.last().copied().unwrap_or(1);
+        let rows = value.size / width;
+        let fits = match wanted {
+            Wanted::Classes(_, per_sample) => *per_sample == rows,
+            Wanted::Values(_, per_sample) => output.loss.width(*per_sample) == value.size,
+        };
+        if !fits {
+            let wanted = match wanted {
+                Wanted::Classes(_, per_sample) => format!("{per_sample} class numbers"),
+                Wanted::Values(_, per_sample) => format!("{per_sample} values"),
+            };
+            return Err(Error::AnswerShape { layer: head.layer.clone(), found: value.shape.clone(), wanted });
+        }
+        if let Wanted::Classes(classes, per_sample) = wanted {
+            let classes_told = output.loss.classes_told(width);
+            if let Some(at) = classes.iter().position(|&class| class as usize >= classes_told) {
+                return Err(Error::LabelOutOfRange {
+                    sample: at / per_sample,
+                    label: classes[at],
+                    layer: head.layer.clone(),
+                    units: classes_told,
+                });
+            }
+        }
+    }
+    Ok(())
 }

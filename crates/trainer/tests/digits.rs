@@ -18,7 +18,7 @@ fn the_shipped_configuration_learns_the_shipped_digits() {
         .unwrap();
     assert_eq!(epochs, config.epochs);
 
-    let accuracy = trained.accuracy(&digits(Part::Test)).unwrap();
+    let accuracy = trained.accuracy(&digits(Part::Test)).unwrap().unwrap();
     assert!(accuracy >= 97.0, "{accuracy} % of the held-out digits");
 
     let model = trained.to_model().unwrap();

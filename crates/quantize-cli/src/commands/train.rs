@@ -44,13 +44,13 @@ pub(crate) struct TrainReport {
     seconds: f64,
     /// Mean loss over each epoch.
     losses: Vec<f64>,
-    /// Accuracy over each epoch, every sample taken before its batch changed the weights.
+    /// Accuracy over each epoch, every sample taken before its batch changed the weights; empty if the network does not tell classes.
     accuracies: Vec<f64>,
     /// Loss and accuracy on the validation part after each epoch; empty without such a part.
     validation_losses: Vec<f64>,
     validation_accuracies: Vec<f64>,
     /// Accuracy of the finished network on the training samples.
-    train_accuracy: f64,
+    train_accuracy: Option<f64>,
     /// The same on the test part, where the data has one.
     test_accuracy: Option<f64>,
     test_samples: Option<usize>,
@@ -90,7 +90,7 @@ pub(crate) fn train(
     let train_accuracy = trained.accuracy(samples)?;
     // Before the samples held out, which may turn out not to fit: the work is done.
     model.save(output)?;
-    let test_accuracy = held_out.map(|data| trained.accuracy(data)).transpose()?;
+    let test_accuracy = held_out.map(|data| trained.accuracy(data)).transpose()?.flatten();
     Ok(TrainReport {
         file: output.to_owned(),
         bytes: model.to_bytes().len(),
@@ -99,9 +99,9 @@ pub(crate) fn train(
         epochs,
         seconds,
         losses: training.iter().map(|score| score.loss).collect(),
-        accuracies: training.iter().map(|score| score.accuracy).collect(),
+        accuracies: training.iter().filter_map(|score| score.accuracy).collect(),
         validation_losses: validation.iter().map(|score| score.loss).collect(),
-        validation_accuracies: validation.iter().map(|score| score.accuracy).collect(),
+        validation_accuracies: validation.iter().filter_map(|score| score.accuracy).collect(),
         train_accuracy,
         test_accuracy,
         test_samples: held_out.map(Dataset::len),
@@ -111,22 +111,26 @@ pub(crate) fn train(
 impl Report for TrainReport {
     fn text(&self) -> String {
         let step = self.losses.len().div_ceil(EPOCHS_SHOWN).max(1);
-        let rows = self.losses.iter().zip(&self.accuracies).enumerate();
+        let rows = self.losses.iter().enumerate();
         let rows = rows.filter(|(index, _)| index % step == step - 1 || index + 1 == self.losses.len());
         let mut text = format::table(
             [Column::Number("Epoch"), Column::Number("Loss"), Column::Number("Accuracy")],
-            rows.map(|(index, (loss, accuracy))| {
-                [(index + 1).to_string(), format!("{loss:.4}"), format::percent(*accuracy)]
+            rows.map(|(index, loss)| {
+                let accuracy =
+                    self.accuracies.get(index).map_or_else(String::new, |&accuracy| format::percent(accuracy));
+                [(index + 1).to_string(), format!("{loss:.4}"), accuracy]
             }),
         );
         text += &format!(
-            "\n{} epochs over {} samples in {:.1} s, {} parameters\naccuracy on the training samples {}\n",
+            "\n{} epochs over {} samples in {:.1} s, {} parameters\n",
             self.epochs,
             format::count(self.samples),
             self.seconds,
             format::count(self.parameters),
-            format::percent(self.train_accuracy),
         );
+        if let Some(accuracy) = self.train_accuracy {
+            text += &format!("accuracy on the training samples {}\n", format::percent(accuracy));
+        }
         if let (Some(accuracy), Some(samples)) = (self.test_accuracy, self.test_samples) {
             text += &format!("accuracy on {} test samples {}\n", format::count(samples), format::percent(accuracy));
         }

@@ -1,154 +1,146 @@
-use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::layer::Activation;
-use crate::loss::softmax_cross_entropy;
+use crate::activation::Activation;
+use crate::layers::{Layer, activate, add, dense};
 
-fn dense(name: &str, units: Option<usize>, activation: Activation) -> LayerConfig {
-    LayerConfig::Dense { name: name.into(), units, activation }
+/// A residual block and an auxiliary head: `x -> a -> b -> sum(a, b) -> out`, `a -> aux`.
+fn branched() -> Vec<Layer> {
+    vec![
+        Layer::new("a", dense(6).activation(Activation::Tanh)),
+        Layer::new("b", dense(6).activation(Activation::Silu)),
+        Layer::new("sum", add()).after(["a", "b"]),
+        Layer::new("out", dense(3).activation(Activation::Softmax)),
+        Layer::new("aux", dense(2)).after(["a"]),
+    ]
 }
 
-fn three_layers(seed: u64) -> Network {
-    let layers = [
-        dense("a", Some(7), Activation::Relu),
-        dense("b", Some(6), Activation::Relu),
-        dense("c", None, Activation::Linear),
-    ];
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut network = Network::new(&layers, 5, 4, &mut rng).unwrap();
-    for layer in &mut network.layers {
-        layer.bias.mapv_inplace(|_| rng.random::<f32>() - 0.5);
-    }
-    network
+fn head(layer: &str, absorbs: Option<Activation>) -> HeadRequest<'_> {
+    HeadRequest { layer, width: None, absorbs }
 }
 
-/// The network and its loss in f64 and plain loops, the oracle of the gradients.
-fn naive_loss(layers: &[(Array2<f64>, Array1<f64>, Activation)], x: &Array2<f64>, labels: &[u32]) -> f64 {
-    let mut total = 0.0;
-    for (sample, &label) in x.rows().into_iter().zip(labels) {
-        let mut signal = sample.to_vec();
-        for (weights, bias, activation) in layers {
-            signal = (0..weights.ncols())
-                .map(|unit| {
-                    let inputs = signal.iter().enumerate();
-                    let sum = bias[unit] + inputs.map(|(i, x)| x * weights[[i, unit]]).sum::<f64>();
-                    if *activation == Activation::Relu { sum.max(0.0) } else { sum }
-                })
-                .collect();
+fn network(layers: &[Layer], heads: &[HeadRequest]) -> Result<Network> {
+    Network::new(layers, &[("x", &[5])], heads, &mut ChaCha8Rng::seed_from_u64(1))
+}
+
+fn refusal(layers: &[Layer], heads: &[&str]) -> String {
+    let heads: Vec<_> = heads.iter().map(|layer| head(layer, None)).collect();
+    network(layers, &heads).unwrap_err().to_string()
+}
+
+fn filled(network: &Network, rows: usize) -> Activations {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut activations = network.activations(rows).unwrap();
+    activations.values[0].fill_with(|| 2.0 * rng.random::<f32>() - 1.0);
+    activations
+}
+
+/// The sum of all head answers times fixed numbers, with the gradients of it.
+fn learn(network: &mut Network, activations: &mut Activations, rows: usize) -> (f64, Gradients) {
+    network.forward(activations, rows, Mode::Training { seed: 0, step: 0 });
+    let mut gradients = network.gradients(rows).unwrap();
+    gradients.clear();
+    let mut loss = 0.0;
+    for head in 0..network.heads.len() {
+        let answer = activations.values[network.heads[head].scored].clone();
+        for (index, by) in network.head_gradient(&mut gradients, head, rows).iter_mut().enumerate() {
+            *by = (index * 3 % 5) as f32 * 0.5 - 0.9 + head as f32;
+            loss += f64::from(answer[index] * *by);
         }
-        total += signal.iter().map(|z| z.exp()).sum::<f64>().ln() - signal[label as usize];
     }
-    total / x.nrows() as f64
+    network.backward(activations, &mut gradients, rows);
+    (loss, gradients)
 }
 
 #[test]
-fn every_gradient_is_the_central_difference_of_an_independent_network_in_f64() {
-    const STEP: f64 = 1e-6;
-    for seed in 0..5 {
-        let network = three_layers(seed);
-        let mut rng = ChaCha8Rng::seed_from_u64(100 + seed);
-        let rows = 6;
-        // One row more than used: nothing may depend on it.
-        let mut activations = network.activations(rows + 1).unwrap();
-        activations.input = Array2::from_shape_simple_fn((rows + 1, 5), || 2.0 * rng.random::<f32>() - 1.0);
-        let labels: Vec<u32> = (0..rows).map(|_| rng.random_range(0..4)).collect();
-
-        let mut gradients = network.gradients(rows + 1).unwrap();
-        let logits = network.forward(&mut activations, rows);
-        let loss = softmax_cross_entropy(logits, labels.iter().copied(), gradients.logits(rows));
-        network.backward(&activations, &mut gradients, rows);
-
-        let x = activations.input.slice(s![..rows, ..]).mapv(f64::from);
-        let mut layers: Vec<_> = network
-            .layers
-            .iter()
-            .map(|layer| (layer.weights.mapv(f64::from), layer.bias.mapv(f64::from), layer.activation))
-            .collect();
-        assert!((loss - naive_loss(&layers, &x, &labels)).abs() < 1e-6);
-
-        let mut compare = |analytic: f32, nudge: &mut dyn FnMut(&mut Vec<_>, f64)| {
-            nudge(&mut layers, STEP);
-            let up = naive_loss(&layers, &x, &labels);
-            nudge(&mut layers, -2.0 * STEP);
-            let down = naive_loss(&layers, &x, &labels);
-            nudge(&mut layers, STEP);
-            let numeric = (up - down) / (2.0 * STEP);
-            let error = (f64::from(analytic) - numeric).abs();
-            assert!(error <= 1e-6 + 1e-4 * numeric.abs(), "seed {seed}: {analytic} is not {numeric}");
-        };
-        type Layers = Vec<(Array2<f64>, Array1<f64>, Activation)>;
-        for (index, gradient) in gradients.parameters.iter().enumerate() {
-            for (at, &analytic) in gradient.weights.indexed_iter() {
-                compare(analytic, &mut |layers: &mut Layers, by| layers[index].0[at] += by);
-            }
-            for (at, &analytic) in gradient.bias.indexed_iter() {
-                compare(analytic, &mut |layers: &mut Layers, by| layers[index].1[at] += by);
-            }
+fn gradients_of_several_readers_and_heads_add_up() {
+    let mut network = network(&branched(), &[head("out", Some(Activation::Softmax)), head("aux", None)]).unwrap();
+    let rows = 4;
+    let mut activations = filled(&network, rows);
+    let (_, gradients) = learn(&mut network, &mut activations, rows);
+    assert_ne!(network.heads[0].scored, network.heads[0].given);
+    for parameter in 0..network.parameters.len() {
+        for at in 0..network.parameters[parameter].values.len() {
+            let mut loss = |distance: f32| {
+                let value = network.parameters[parameter].values[at];
+                network.parameters[parameter].values[at] = value + distance;
+                let (loss, _) = learn(&mut network, &mut activations, rows);
+                network.parameters[parameter].values[at] = value;
+                loss
+            };
+            // In f32, so with a long step; single layers are compared in f64.
+            let numeric = (loss(1e-2) - loss(-1e-2)) / 2e-2;
+            let analytic = f64::from(gradients.parameters[parameter][at]);
+            assert!((analytic - numeric).abs() <= 3e-3 * (1.0 + numeric.abs()), "{analytic} is not {numeric}");
         }
     }
 }
 
 #[test]
-fn a_smaller_batch_in_the_same_buffers_gives_the_same_logits() {
-    let network = three_layers(3);
-    let mut full = network.activations(9).unwrap();
-    full.input = Array2::from_shape_fn((9, 5), |(i, j)| (i * 5 + j) as f32 * 0.1 - 2.0);
-    let mut part = network.activations(9).unwrap();
-    part.input.assign(&full.input);
-    let logits = network.forward(&mut full, 9).to_owned();
-    assert_eq!(network.forward(&mut part, 4), logits.slice(s![..4, ..]));
-}
-
-#[test]
-fn parameters_come_with_their_own_gradients() {
-    let mut network = three_layers(0);
-    let gradients = network.gradients(1).unwrap();
-    let sizes: Vec<usize> = network.parameters().map(|parameter| parameter.size).collect();
-    assert_eq!(sizes, [35, 7, 42, 6, 24, 4]);
-    let pairs = network.parameters_mut(&gradients);
-    let lengths: Vec<_> = pairs.map(|(values, gradient)| (values.len(), gradient.len())).collect();
-    assert_eq!(lengths, sizes.iter().map(|&size| (size, size)).collect::<Vec<_>>());
+fn a_smaller_batch_in_the_same_room_gives_the_same_answers() {
+    let mut network = network(&branched(), &[head("out", None), head("aux", None)]).unwrap();
+    let mut full = filled(&network, 9);
+    let mut part = filled(&network, 9);
+    network.forward(&mut full, 9, Mode::Inference);
+    network.forward(&mut part, 4, Mode::Inference);
+    let given = network.heads[0].given;
+    assert_eq!(full.values[given][..12], part.values[given][..12]);
 }
 
 #[test]
 fn the_first_layer_with_a_non_finite_value_is_found() {
     let place = |spoil: &dyn Fn(&mut Network, &mut Activations)| {
-        let mut network = three_layers(1);
-        let mut activations = network.activations(2).unwrap();
+        let mut network = network(&branched(), &[head("out", None), head("aux", None)]).unwrap();
+        let mut activations = filled(&network, 2);
         spoil(&mut network, &mut activations);
-        network.forward(&mut activations, 2);
+        network.forward(&mut activations, 2, Mode::Inference);
         network.first_non_finite(&activations, 2)
     };
     let culprit = |layer: &str, place| Some(Culprit { layer: layer.into(), place });
     assert_eq!(place(&|_, _| ()), None);
-    assert_eq!(place(&|n, _| n.layers[1].weights[[3, 2]] = f32::NAN), culprit("b", Place::Weights));
-    assert_eq!(place(&|n, _| n.layers[2].bias[0] = f32::INFINITY), culprit("c", Place::Bias));
+    let weight = Place::Parameter("b.weight".into());
+    assert_eq!(place(&|n, _| n.parameters[2].values[7] = f32::NAN), culprit("b", weight));
+    let bias = Place::Parameter("out.bias".into());
+    assert_eq!(place(&|n, _| n.parameters[5].values[0] = f32::INFINITY), culprit("out", bias));
     // The largest f32 times a weight and a sum of such products leave the range of f32.
     let overflow = |n: &mut Network, a: &mut Activations| {
-        n.layers[0].weights.fill(2.0);
-        a.input.row_mut(1).fill(f32::MAX);
+        n.parameters[0].values.fill(2.0);
+        a.values[0].fill(f32::MAX);
     };
     assert_eq!(place(&overflow), culprit("a", Place::Output));
 }
 
 #[test]
-fn a_layer_beyond_the_limit_is_refused_before_anything_is_allocated() {
-    let new = |units| {
-        let layers = [dense("wide", Some(units), Activation::Relu), dense("out", None, Activation::Linear)];
-        Network::new(&layers, 64, 10, &mut ChaCha8Rng::seed_from_u64(0)).map(|_| ())
-    };
-    for units in [usize::MAX, MAX_VALUES / 64 + 1] {
-        let message = new(units).unwrap_err().to_string();
-        assert!(message.contains("layer `wide`") && message.contains("weight"), "{message}");
-    }
-    let message = three_layers(0).activations(MAX_VALUES).err().unwrap().to_string();
-    assert!(message.contains("layer `a`") && message.contains("batch"), "{message}");
+fn what_does_not_fit_together_is_named() {
+    let mut layers = branched();
+    assert!(refusal(&layers, &["out"]).contains("`aux`"));
+    assert!(refusal(&layers, &["out", "aux", "end"]).contains("no layer `end`"));
+    assert!(refusal(&layers, &["out", "aux", "aux"]).contains("two outputs"));
+    layers[2].inputs[1] = "c".into();
+    let message = refusal(&layers, &["out", "aux"]);
+    assert!(message.contains("`sum` reads `c`") && message.contains("a, b, x"), "{message}");
+    layers[2].inputs[1] = "out".into();
+    assert!(refusal(&layers, &["out", "aux"]).contains("`sum` reads `out`"));
+    assert!(refusal(&[Layer::new("x", dense(2))], &["x"]).contains("`x`"));
+    assert!(refusal(&[Layer::new("only", activate(Activation::Relu))], &["only"]).contains("nothing to learn"));
+
+    let two = Network::new(
+        &[Layer::new("a", dense(1))],
+        &[("p", &[2]), ("q", &[2])],
+        &[head("a", None)],
+        &mut ChaCha8Rng::seed_from_u64(1),
+    );
+    assert!(two.unwrap_err().to_string().contains("p, q"));
 }
 
 #[test]
-fn the_last_layer_takes_its_width_from_the_classes() {
-    let network = three_layers(0);
-    assert_eq!(network.last().units(), 4);
-    assert_eq!(network.layers[0].inputs(), 5);
+fn a_layer_beyond_the_limit_is_refused_before_anything_is_allocated() {
+    for units in [usize::MAX, MAX_VALUES / 5 + 1] {
+        let message = refusal(&[Layer::new("wide", dense(units))], &["wide"]);
+        assert!(message.contains("layer `wide`") && message.contains("weight"), "{message}");
+    }
+    let network = network(&[Layer::new("a", dense(7))], &[head("a", None)]).unwrap();
+    let message = network.activations(MAX_VALUES / 6).err().unwrap().to_string();
+    assert!(message.contains("layer `a`") && message.contains("batch"), "{message}");
 }

@@ -1,0 +1,124 @@
+//! What a network can be made of.
+
+mod activate;
+mod add;
+mod concat;
+mod dense;
+mod flatten;
+mod reshape;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::activate::{Activate, activate};
+pub use self::add::{Add, add};
+pub use self::concat::{Concat, concat};
+pub use self::dense::{Dense, dense};
+pub use self::flatten::{Flatten, flatten};
+pub use self::reshape::{Reshape, reshape};
+
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::op::Built;
+
+/// One layer of a network: one `[[layer]]` of a configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Names the layer in messages and its node in the ONNX model.
+    pub name: String,
+    /// Whose answers it reads: layers before it, or inputs of the network. Empty, the default, for the layer before it; the first layer
+    /// then reads the network's one input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<String>,
+    /// What it computes.
+    #[serde(flatten)]
+    pub kind: LayerKind,
+}
+
+/// What a layer computes: `kind` in a configuration, with its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LayerKind {
+    /// A fully connected layer.
+    Dense(Dense),
+    /// A function of each value.
+    Activation(Activate),
+    /// All values of a sample in one row.
+    Flatten(Flatten),
+    /// The values of a sample in another shape.
+    Reshape(Reshape),
+    /// The sum of several answers of one shape.
+    Add(Add),
+    /// Several answers side by side.
+    Concat(Concat),
+}
+
+/// What a layer may need to know beside the shapes of its inputs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Context {
+    /// The width of a layer that gives an output of the network and has none of its own.
+    pub(crate) width: Option<usize>,
+    /// The position of the layer among all, which tells its noise from that of others.
+    pub(crate) position: u32,
+}
+
+impl Layer {
+    /// A layer that reads the answer of the one before it.
+    pub fn new(name: impl Into<String>, kind: impl Into<LayerKind>) -> Self {
+        Self { name: name.into(), inputs: Vec::new(), kind: kind.into() }
+    }
+
+    /// The same layer reading the answers of the named layers or inputs instead.
+    #[must_use]
+    pub fn after<S: Into<String>>(mut self, inputs: impl IntoIterator<Item = S>) -> Self {
+        self.inputs = inputs.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Checks what can be checked without shapes.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.kind {
+            LayerKind::Dense(layer) => layer.check(&self.name),
+            LayerKind::Reshape(layer) => layer.check(&self.name),
+            LayerKind::Activation(_) | LayerKind::Flatten(_) | LayerKind::Add(_) | LayerKind::Concat(_) => Ok(()),
+        }
+    }
+
+    /// The computation for samples of the given shapes, without the activation.
+    pub(crate) fn build(&self, inputs: &[&[usize]], context: Context) -> Result<Built> {
+        let built = match &self.kind {
+            LayerKind::Dense(layer) => layer.build(&self.name, self.one(inputs)?, context),
+            LayerKind::Activation(layer) => Ok(layer.build(self.one(inputs)?)),
+            LayerKind::Flatten(layer) => Ok(layer.build(self.one(inputs)?)),
+            LayerKind::Reshape(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::Add(layer) => layer.build(&self.name, inputs),
+            LayerKind::Concat(layer) => layer.build(&self.name, inputs),
+        }?;
+        Ok(built)
+    }
+
+    /// The function applied to what [`Self::build`] computes.
+    pub(crate) fn activation(&self) -> Activation {
+        match &self.kind {
+            LayerKind::Dense(layer) => layer.activation,
+            LayerKind::Activation(_)
+            | LayerKind::Flatten(_)
+            | LayerKind::Reshape(_)
+            | LayerKind::Add(_)
+            | LayerKind::Concat(_) => Activation::Linear,
+        }
+    }
+
+    /// The one input of a layer that takes no more.
+    fn one<'a>(&self, inputs: &[&'a [usize]]) -> Result<&'a [usize]> {
+        match inputs {
+            [input] => Ok(input),
+            _ => {
+                Err(Error::InputCountOfLayer { layer: self.name.clone(), count: inputs.len(), expected: "exactly one" })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
