@@ -126,6 +126,7 @@ impl TrainConfig {
             return Err(Error::setting("validation", fraction, "above 0 and below 1, or left out"));
         }
         self.optimizer.check()?;
+        self.schedule.check()?;
         self.check_layers()?;
         self.check_outputs()
     }
@@ -158,7 +159,9 @@ impl TrainConfig {
                 let setting = format!("weight of output {}", output.layer);
                 return Err(Error::setting(setting, output.weight, "a finite number above 0"));
             }
-            output.loss.check()?;
+            let setting =
+                if self.outputs.is_empty() { "loss".to_owned() } else { format!("loss of output {}", output.layer) };
+            output.loss.check(&setting)?;
         }
         Ok(())
     }

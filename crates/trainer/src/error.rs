@@ -253,6 +253,19 @@ pub enum Error {
         units: usize,
     },
 
+    /// A target is a value that its loss is not defined for.
+    #[error("the target of sample {sample} for layer `{layer}` is {found}, but must be {expected}")]
+    Target {
+        /// Index of the first such sample.
+        sample: usize,
+        /// The layer whose answer it is for.
+        layer: String,
+        /// The target.
+        found: f32,
+        /// The targets there may be.
+        expected: &'static str,
+    },
+
     /// Samples hold NaN or infinite values.
     #[error(
         "{count} of {samples} samples of input `{input}` hold NaN or infinite values (the first is sample {first}); \

@@ -12,8 +12,9 @@ use crate::op::Mode;
 use crate::optimizer::OptimizerState;
 use crate::random::{Purpose, generator};
 use crate::samples::Samples;
+use crate::schedule::Rates;
 use crate::score::{Score, Tally};
-use crate::trained::{Answer, NetworkInput, Trained, check_targets, requests, widths};
+use crate::trained::{NetworkInput, Trained, answers, check_targets, losses, requests, widths};
 
 /// Trains networks as a [`TrainConfig`] says.
 #[derive(Clone, Debug)]
@@ -97,6 +98,7 @@ struct Run<'a> {
     activations: Activations,
     gradients: Gradients,
     optimizer: OptimizerState,
+    rates: Rates,
     /// Batches done.
     step: u64,
 }
@@ -121,6 +123,7 @@ impl<'a> Run<'a> {
         let trained = Trained {
             inputs: samples.inputs.iter().map(input).collect(),
             layers: config.layers.clone(),
+            losses: losses(&network, &samples, &outputs, &training)?,
             outputs: outputs.clone(),
             widths,
             parameters: network.parameters.clone(),
@@ -129,6 +132,8 @@ impl<'a> Run<'a> {
         trained.to_model()?;
 
         let batch = config.batch_size.min(training.len());
+        let batches = training.len().div_ceil(batch) as u64;
+        let rates = Rates::new(config.schedule.clone(), batches.saturating_mul(config.epochs as u64), batches);
         Ok(Self {
             config,
             outputs,
@@ -138,6 +143,7 @@ impl<'a> Run<'a> {
             activations: network.activations(batch)?,
             gradients: network.gradients(batch)?,
             optimizer: OptimizerState::new(config.optimizer, network.learnt()),
+            rates,
             network,
             samples,
             step: 0,
@@ -157,10 +163,9 @@ impl<'a> Run<'a> {
         order.shuffle(&mut generator(self.config.seed, Purpose::Order, epoch as u64));
         let size = self.config.batch_size.min(order.len());
         let batches = order.len().div_ceil(size);
-        let steps = (batches as u64).saturating_mul(self.config.epochs as u64);
         let mut tally = Tally::default();
         for (batch, rows) in (1..).zip(order.chunks(size)) {
-            let learning_rate = self.config.optimizer.learning_rate * self.config.schedule.factor(self.step, steps);
+            let learning_rate = self.config.optimizer.learning_rate * self.rates.factor(self.step);
             let epoch_done = batch == batches;
             self.batch(rows, learning_rate, epoch_done, &mut tally).map_err(|culprit| Error::Diverged {
                 epoch,
@@ -168,6 +173,13 @@ impl<'a> Run<'a> {
                 culprit,
                 learning_rate,
             })?;
+            let validation = match epoch_done && !self.validation.is_empty() {
+                true => Some(self.trained.evaluate(&mut self.network, &self.samples, &self.validation)?),
+                false => None,
+            };
+            if epoch_done {
+                self.rates.epoch_done(validation.unwrap_or_else(|| tally.score()).loss);
+            }
             progress(&Progress {
                 epoch,
                 epochs: self.config.epochs,
@@ -175,10 +187,7 @@ impl<'a> Run<'a> {
                 batches,
                 learning_rate,
                 training: tally.score(),
-                validation: match epoch_done && !self.validation.is_empty() {
-                    true => Some(self.trained.evaluate(&mut self.network, &self.samples, &self.validation)?),
-                    false => None,
-                },
+                validation,
             });
         }
         Ok(())
@@ -193,15 +202,15 @@ impl<'a> Run<'a> {
 
         gradients.clear();
         let mut loss = 0.0;
-        for (index, output) in self.outputs.iter().enumerate() {
-            let answer = Answer::of(network, activations, index, rows.len());
+        for (index, (output, function)) in self.outputs.iter().zip(&self.trained.losses).enumerate() {
+            let answers = answers(network, activations, index, rows.len());
             let wanted = samples.targets[index].gather(rows);
             let gradient = network.head_gradient(gradients, index, rows.len());
-            let part = output.weight * output.loss.evaluate(answer.values, answer.width, wanted.view(), gradient);
+            let part = output.weight * function.evaluate(answers, wanted.view(), gradient);
             if output.weight != 1.0 {
                 gradient.iter_mut().for_each(|by| *by *= output.weight as f32);
             }
-            tally.add_answers(index, answer.values, answer.width, wanted.view());
+            tally.add_answers(index, function, answers, wanted.view());
             if !part.is_finite() {
                 let culprit = network.first_non_finite(activations, rows.len());
                 let overflow = || Culprit { layer: output.layer.clone(), place: Place::Loss };

@@ -79,7 +79,7 @@ pub use error::{Culprit, Error, Place, Result};
 pub use fit::{Progress, Trainer};
 pub use initializer::{Fill, Initializer};
 pub use layers::*;
-pub use loss::Loss;
+pub use loss::{ClassWeights, Loss};
 pub use metrics::{MetricsFile, MetricsLog, Record, read_metrics};
 pub use normalize::Normalize;
 pub use optimizer::{Betas, Clip, Optimizer, Rule};

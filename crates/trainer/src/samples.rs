@@ -98,7 +98,7 @@ impl<'a> Wanted<'a> {
     fn of(dataset: &'a Dataset, output: &Output) -> Result<Self> {
         let Some(name) = &output.target else {
             let labels = dataset.labels().ok_or(Error::NoLabels)?;
-            return match output.loss.takes_classes() {
+            return match output.loss.takes_labels() {
                 true => Ok(Self::Classes(labels.into(), 1)),
                 false => Err(Error::NoTarget { layer: output.layer.clone() }),
             };
@@ -123,14 +123,6 @@ impl<'a> Wanted<'a> {
         };
         let classes: Vec<u32> = values.iter().enumerate().map(class).collect::<Result<_>>()?;
         Ok(Self::Classes(classes.into(), per_sample))
-    }
-
-    /// How wide an answer is that says what is wanted of one sample, were it one row.
-    pub(crate) fn width(&self) -> usize {
-        match self {
-            Self::Classes(classes, _) => classes.iter().max().map_or(0, |&class| class as usize + 1),
-            Self::Values(_, per_sample) => *per_sample,
-        }
     }
 
     /// The targets at `rows`.

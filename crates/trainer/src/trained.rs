@@ -6,7 +6,8 @@ use ndarray::ArrayD;
 use crate::config::Output;
 use crate::error::{Error, Result};
 use crate::layers::Layer;
-use crate::network::{Activations, HeadRequest, Network};
+use crate::loss::LossFunction;
+use crate::network::{Activations, Head, HeadRequest, Network};
 use crate::normalize::Normalization;
 use crate::op::{Mode, Parameter};
 use crate::random::{Purpose, generator};
@@ -22,6 +23,8 @@ pub struct Trained {
     pub(crate) inputs: Vec<NetworkInput>,
     pub(crate) layers: Vec<Layer>,
     pub(crate) outputs: Vec<Output>,
+    /// Of each output.
+    pub(crate) losses: Vec<LossFunction>,
     /// The width of each output's layer where that leaves it open.
     pub(crate) widths: Vec<Option<usize>>,
     pub(crate) parameters: Vec<Parameter>,
@@ -122,12 +125,12 @@ impl Trained {
         for rows in rows.chunks(batch) {
             self.forward(network, samples, rows, Mode::Inference, &mut activations);
             let mut loss = 0.0;
-            for (index, output) in self.outputs.iter().enumerate() {
-                let head = Answer::of(network, &activations, index, rows.len());
+            for (index, (output, function)) in self.outputs.iter().zip(&self.losses).enumerate() {
+                let answers = answers(network, &activations, index, rows.len());
                 let wanted = samples.targets[index].gather(rows);
-                let gradient = &mut unused_gradient[..head.values.len()];
-                loss += output.weight * output.loss.evaluate(head.values, head.width, wanted.view(), gradient);
-                tally.add_answers(index, head.values, head.width, wanted.view());
+                let gradient = &mut unused_gradient[..answers.len()];
+                loss += output.weight * function.evaluate(answers, wanted.view(), gradient);
+                tally.add_answers(index, function, answers, wanted.view());
             }
             tally.add_loss(loss, rows.len());
         }
@@ -150,21 +153,25 @@ impl Trained {
     }
 }
 
-/// What a loss looks at.
-pub(crate) struct Answer<'a> {
-    /// `[rows * steps, width]`.
-    pub(crate) values: &'a [f32],
-    pub(crate) width: usize,
+/// The answers `[rows * steps, width]` that output `index` scores, to the first `rows` samples.
+pub(crate) fn answers<'a>(network: &Network, activations: &'a Activations, index: usize, rows: usize) -> &'a [f32] {
+    let scored = network.heads[index].scored;
+    &activations.values[scored][..rows * network.value(scored).size]
 }
 
-impl<'a> Answer<'a> {
-    /// The answer scored by output `index` to the first `rows` samples.
-    pub(crate) fn of(network: &Network, activations: &'a Activations, index: usize, rows: usize) -> Self {
-        let scored = network.heads[index].scored;
-        let value = network.value(scored);
-        let width = value.shape.last().copied().unwrap_or(1);
-        Self { values: &activations.values[scored][..rows * value.size], width }
-    }
+/// The loss of each output, with what it takes from the targets at `training`.
+pub(crate) fn losses(
+    network: &Network,
+    samples: &Samples,
+    outputs: &[Output],
+    training: &[usize],
+) -> Result<Vec<LossFunction>> {
+    let outputs = outputs.iter().zip(&samples.targets).zip(&network.heads);
+    let function = |((output, wanted), head): ((&Output, &Wanted), &Head)| {
+        let width = network.value(head.scored).shape.last().copied().unwrap_or(1);
+        output.loss.fit(&head.layer, width, wanted.gather(training).view())
+    };
+    outputs.map(function).collect()
 }
 
 /// What the network has to know of the outputs asked for.
@@ -177,12 +184,12 @@ pub(crate) fn requests<'a>(outputs: &'a [Output], widths: &[Option<usize>]) -> V
 
 /// The width that each output's layer takes if it has none of its own.
 pub(crate) fn widths(samples: &Samples, outputs: &[Output], class_count: Option<usize>) -> Vec<Option<usize>> {
-    let width = |(output, wanted): (&Output, &Wanted)| {
-        let found = match (&output.target, class_count) {
+    let width = |(output, wanted): (&Output, &Wanted)| match wanted {
+        Wanted::Values(_, per_sample) => output.loss.width_of_values(*per_sample),
+        Wanted::Classes(classes, _) => output.loss.width_of_classes(match (&output.target, class_count) {
             (None, Some(count)) => count,
-            _ => wanted.width(),
-        };
-        output.loss.width(found)
+            _ => classes.iter().max().map_or(0, |&class| class as usize + 1),
+        }),
     };
     outputs.iter().zip(&samples.targets).map(width).map(Some).collect()
 }
@@ -195,7 +202,7 @@ pub(crate) fn check_targets(network: &Network, samples: &Samples, outputs: &[Out
         let rows = value.size / width;
         let fits = match wanted {
             Wanted::Classes(_, per_sample) => *per_sample == rows,
-            Wanted::Values(_, per_sample) => output.loss.width(*per_sample) == value.size,
+            Wanted::Values(_, per_sample) => output.loss.width_of_values(*per_sample) == value.size,
         };
         if !fits {
             let wanted = match wanted {
@@ -204,15 +211,18 @@ pub(crate) fn check_targets(network: &Network, samples: &Samples, outputs: &[Out
             };
             return Err(Error::AnswerShape { layer: head.layer.clone(), found: value.shape.clone(), wanted });
         }
-        if let Wanted::Classes(classes, per_sample) = wanted {
-            let classes_told = output.loss.classes_told(width);
-            if let Some(at) = classes.iter().position(|&class| class as usize >= classes_told) {
-                return Err(Error::LabelOutOfRange {
-                    sample: at / per_sample,
-                    label: classes[at],
-                    layer: head.layer.clone(),
-                    units: classes_told,
-                });
+        match wanted {
+            Wanted::Values(values, per_sample) => output.loss.check_values(&head.layer, values, *per_sample)?,
+            Wanted::Classes(classes, per_sample) => {
+                let classes_told = output.loss.classes_told(width);
+                if let Some(at) = classes.iter().position(|&class| class as usize >= classes_told) {
+                    return Err(Error::LabelOutOfRange {
+                        sample: at / per_sample,
+                        label: classes[at],
+                        layer: head.layer.clone(),
+                        units: classes_told,
+                    });
+                }
             }
         }
     }

@@ -57,7 +57,7 @@ fn refusal(config: &TrainConfig, dataset: &Dataset) -> String {
 fn xor_is_learnt_by_every_optimizer_and_schedule() {
     for optimizer in [Optimizer::sgd(0.1, 0.0), Optimizer::sgd(0.05, 0.9), Optimizer::adam(0.02)] {
         for schedule in [Schedule::Constant, Schedule::Cosine] {
-            let config = TrainConfig { epochs: 600, schedule, ..config(optimizer) };
+            let config = TrainConfig { epochs: 600, schedule: schedule.clone(), ..config(optimizer) };
             let score = fit(&config, &xor()).unwrap().score(&xor()).unwrap();
             assert_eq!(score.accuracy, Some(100.0), "{optimizer:?} {schedule:?}");
             assert!(score.loss < 0.1, "{optimizer:?} {schedule:?}: {}", score.loss);
@@ -113,7 +113,7 @@ fn every_batch_is_reported_and_validation_after_the_last_of_an_epoch() {
         assert_eq!((progress.epoch, progress.batch), (index / 4 + 1, index % 4 + 1));
         assert_eq!((progress.epochs, progress.batches), (3, 4));
         assert_eq!(progress.validation.is_some(), progress.epoch_done());
-        assert_eq!(progress.learning_rate, 0.1 * Schedule::Cosine.factor(index as u64, 12));
+        assert_eq!(progress.learning_rate, 0.1 * Rates::new(Schedule::Cosine, 12, 4).factor(index as u64));
     }
     let first = seen[3].training;
     let last = seen[11].training;
