@@ -2,18 +2,24 @@
 
 mod activate;
 mod add;
+mod batch_norm;
 mod concat;
 mod dense;
+mod dropout;
 mod flatten;
+mod layer_norm;
 mod reshape;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::activate::{Activate, activate};
 pub use self::add::{Add, add};
+pub use self::batch_norm::{BatchNorm, batch_norm};
 pub use self::concat::{Concat, concat};
 pub use self::dense::{Dense, dense};
+pub use self::dropout::{AlphaDropout, Dropout, alpha_dropout, dropout};
 pub use self::flatten::{Flatten, flatten};
+pub use self::layer_norm::{LayerNorm, layer_norm};
 pub use self::reshape::{Reshape, reshape};
 
 use crate::activation::Activation;
@@ -41,6 +47,14 @@ pub struct Layer {
 pub enum LayerKind {
     /// A fully connected layer.
     Dense(Dense),
+    /// Normalization of each feature or channel over the batch.
+    BatchNorm(BatchNorm),
+    /// Normalization of the features of each sample.
+    LayerNorm(LayerNorm),
+    /// Values left out at random in training.
+    Dropout(Dropout),
+    /// Dropout for networks of SELU activations.
+    AlphaDropout(AlphaDropout),
     /// A function of each value.
     Activation(Activate),
     /// All values of a sample in one row.
@@ -79,6 +93,10 @@ impl Layer {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.kind {
             LayerKind::Dense(layer) => layer.check(&self.name),
+            LayerKind::BatchNorm(layer) => layer.check(&self.name),
+            LayerKind::LayerNorm(layer) => layer.check(&self.name),
+            LayerKind::Dropout(layer) => layer.check(&self.name),
+            LayerKind::AlphaDropout(layer) => layer.check(&self.name),
             LayerKind::Reshape(layer) => layer.check(&self.name),
             LayerKind::Activation(_) | LayerKind::Flatten(_) | LayerKind::Add(_) | LayerKind::Concat(_) => Ok(()),
         }
@@ -86,25 +104,32 @@ impl Layer {
 
     /// The computation for samples of the given shapes, without the activation.
     pub(crate) fn build(&self, inputs: &[&[usize]], context: Context) -> Result<Built> {
-        let built = match &self.kind {
+        match &self.kind {
             LayerKind::Dense(layer) => layer.build(&self.name, self.one(inputs)?, context),
+            LayerKind::BatchNorm(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::LayerNorm(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::Dropout(layer) => Ok(layer.build(self.one(inputs)?, context)),
+            LayerKind::AlphaDropout(layer) => Ok(layer.build(self.one(inputs)?, context)),
             LayerKind::Activation(layer) => Ok(layer.build(self.one(inputs)?)),
             LayerKind::Flatten(layer) => Ok(layer.build(self.one(inputs)?)),
             LayerKind::Reshape(layer) => layer.build(&self.name, self.one(inputs)?),
             LayerKind::Add(layer) => layer.build(&self.name, inputs),
             LayerKind::Concat(layer) => layer.build(&self.name, inputs),
-        }?;
-        Ok(built)
+        }
     }
 
     /// The function applied to what [`Self::build`] computes.
     pub(crate) fn activation(&self) -> Activation {
         match &self.kind {
             LayerKind::Dense(layer) => layer.activation,
-            LayerKind::Activation(_)
+            LayerKind::BatchNorm(layer) => layer.activation,
+            LayerKind::LayerNorm(layer) => layer.activation,
+            LayerKind::Add(layer) => layer.activation,
+            LayerKind::Dropout(_)
+            | LayerKind::AlphaDropout(_)
+            | LayerKind::Activation(_)
             | LayerKind::Flatten(_)
             | LayerKind::Reshape(_)
-            | LayerKind::Add(_)
             | LayerKind::Concat(_) => Activation::Linear,
         }
     }

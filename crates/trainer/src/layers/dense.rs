@@ -172,20 +172,24 @@ pub(super) fn suited_to(activation: Activation) -> Initializer {
 pub(super) fn first_values(
     layer: &str,
     setting: &str,
-    given: &Option<Vec<f32>>,
+    values: &Option<Vec<f32>>,
     initializer: &Initializer,
     shape: &[usize],
     (fan_in, fan_out): (usize, usize),
 ) -> Result<FirstValues> {
-    match given {
+    match values {
         None => Ok(FirstValues::Drawn { initializer: initializer.clone(), fan_in, fan_out }),
-        Some(values) if values.len() == shape.iter().product::<usize>() => Ok(FirstValues::Given(values.clone())),
-        Some(values) => Err(Error::setting(
-            format!("{layer}.{setting}"),
-            format!("{} values", values.len()),
-            format!("of shape {shape:?}"),
-        )),
+        Some(values) => given(layer, setting, values, shape),
     }
+}
+
+/// Values given for a parameter of a layer, of which there must be as many as its shape asks for.
+pub(super) fn given(layer: &str, setting: &str, values: &[f32], shape: &[usize]) -> Result<FirstValues> {
+    if values.len() == shape.iter().product::<usize>() {
+        return Ok(FirstValues::Given(values.to_vec()));
+    }
+    let (setting, count) = (format!("{layer}.{setting}"), format!("{} values", values.len()));
+    Err(Error::setting(setting, count, format!("of shape {shape:?}")))
 }
 
 #[derive(Debug)]

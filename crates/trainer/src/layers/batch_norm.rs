@@ -1,0 +1,254 @@
+//! Batch normalization.
+
+use onnx_model::graph::node;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::LayerKind;
+use super::dense::given;
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::export::GraphWriter;
+use crate::op::{Backward, Built, FirstValues, Forward, Mode, NewParameter, Op, Parameter};
+use crate::ranges;
+use crate::sums::sum;
+
+/// Brings each feature, or each channel of `[channels, ...]`, to mean 0 and variance 1 over the batch, then scales and shifts it by learnt
+/// numbers (Ioffe & Szegedy 2015, algorithm 1; ONNX operator *BatchNormalization*). The exported model uses running statistics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm {
+    /// The share of the running statistics that a batch leaves, in `[0, 1)`. Default 0.9.
+    #[serde(default = "default_momentum")]
+    pub momentum: f64,
+    /// Added to the variance, above 0. Default 1e-5.
+    #[serde(default = "super::layer_norm::default_epsilon")]
+    pub epsilon: f64,
+    /// Applied to the result. Default [`Activation::Linear`].
+    #[serde(default)]
+    pub activation: Activation,
+    /// Scale, shift, running mean and running variance, `[channels]` each, to start from in place of 1, 0, 0, 1.
+    #[serde(skip)]
+    pub values: Option<[Vec<f32>; 4]>,
+}
+
+fn default_momentum() -> f64 {
+    0.9
+}
+
+/// A batch normalization with the usual constants.
+pub fn batch_norm() -> BatchNorm {
+    BatchNorm {
+        momentum: default_momentum(),
+        epsilon: super::layer_norm::default_epsilon(),
+        activation: Activation::Linear,
+        values: None,
+    }
+}
+
+impl From<BatchNorm> for LayerKind {
+    fn from(layer: BatchNorm) -> Self {
+        Self::BatchNorm(layer)
+    }
+}
+
+impl BatchNorm {
+    /// With a function applied to the result.
+    #[must_use]
+    pub fn activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    pub(super) fn check(&self, name: &str) -> Result<()> {
+        ranges::share(&format!("{name}.momentum"), self.momentum)?;
+        ranges::positive(&format!("{name}.epsilon"), self.epsilon)
+    }
+
+    pub(super) fn build(&self, name: &str, input: &[usize]) -> Result<Built> {
+        let Some((&channels, area)) = input.split_first() else {
+            return Err(Error::LayerInput {
+                layer: name.to_owned(),
+                found: Vec::new(),
+                expected: "features, or channels of images".to_owned(),
+            });
+        };
+        let names = ["scale", "shift", "running_mean", "running_variance"];
+        let mut parameters = Vec::with_capacity(names.len());
+        for (index, what) in names.into_iter().enumerate() {
+            let first = match &self.values {
+                Some(values) => given(name, what, &values[index], &[channels])?,
+                None => FirstValues::Given(vec![[1.0, 0.0, 0.0, 1.0][index]; channels]),
+            };
+            parameters.push(NewParameter { trainable: index < 2, ..NewParameter::bias(what, &[channels], first) });
+        }
+        let op = BatchNormOp {
+            channels,
+            area: area.iter().product(),
+            momentum: self.momentum as f32,
+            epsilon: self.epsilon as f32,
+            statistics: Vec::new(),
+        };
+        Ok(Built { op: Box::new(op), shape: input.to_vec(), parameters })
+    }
+}
+
+#[derive(Debug)]
+struct BatchNormOp {
+    channels: usize,
+    /// Values of each channel in a sample.
+    area: usize,
+    momentum: f32,
+    epsilon: f32,
+    /// Of the last batch in training, for each channel.
+    statistics: Vec<Statistics>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Statistics {
+    mean: f32,
+    variance: f32,
+}
+
+impl BatchNormOp {
+    /// What [`Self::sums`] adds up for a channel, in f64: runs of values within samples, in the order of the samples.
+    fn channel_sum(&self, rows: usize, channel: usize, run: impl Fn(usize) -> f64) -> f64 {
+        (0..rows).map(|row| run((row * self.channels + channel) * self.area)).sum()
+    }
+
+    fn for_each_channel<T: Send>(&self, each: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
+        (0..self.channels).into_par_iter().with_min_len(CHANNELS_TOGETHER).map(each).collect()
+    }
+
+    fn measure(&mut self, input: &[f32], rows: usize) {
+        let count = (rows * self.area) as f64;
+        let area = self.area;
+        self.statistics = self.for_each_channel(|channel| {
+            let mean = self.channel_sum(rows, channel, |at| sum(area, |i| f64::from(input[at + i]))) / count;
+            // A second pass: E[x^2] - E[x]^2 cancels when the mean is large beside the deviation.
+            let square = |x: f32| (f64::from(x) - mean).powi(2);
+            let variance = self.channel_sum(rows, channel, |at| sum(area, |i| square(input[at + i]))) / count;
+            Statistics { mean: mean as f32, variance: variance as f32 }
+        });
+    }
+}
+
+/// Channels that one task takes at least.
+const CHANNELS_TOGETHER: usize = 8;
+
+impl Op for BatchNormOp {
+    fn forward(&mut self, pass: Forward<'_>) {
+        let input = pass.inputs[0];
+        let [scale, shift, mean, variance] = [0, 1, 2, 3].map(|index| &pass.parameters[index].values);
+        if let Mode::Training { .. } = pass.mode {
+            self.measure(input, pass.rows);
+        }
+        let line: Vec<(f32, f32)> = (0..self.channels)
+            .map(|c| {
+                let Statistics { mean, variance } = match pass.mode {
+                    Mode::Training { .. } => self.statistics[c],
+                    Mode::Inference => Statistics { mean: mean[c], variance: variance[c] },
+                };
+                let slope = scale[c] / (variance + self.epsilon).sqrt();
+                (slope, shift[c] - slope * mean)
+            })
+            .collect();
+        let runs = pass.output.chunks_exact_mut(self.area).zip(input.chunks_exact(self.area));
+        for ((y, x), &(slope, start)) in runs.zip(line.iter().cycle()) {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = slope * x + start;
+            }
+        }
+    }
+
+    /// With `n` values of a channel and `x'` the normalized ones, `d loss / d x = slope * (d y - mean(d y) - x' * mean(d y * x'))`.
+    fn backward(&mut self, mut pass: Backward<'_>) {
+        let (input, by_output, area) = (pass.inputs[0], pass.by_output, self.area);
+        let count = (pass.rows * area) as f32;
+        let deviation = |c: usize| 1.0 / (self.statistics[c].variance + self.epsilon).sqrt();
+        let sums = self.for_each_channel(|c| {
+            let (mean, deviation) = (self.statistics[c].mean, deviation(c));
+            let by_shift = self.channel_sum(pass.rows, c, |at| sum(area, |i| f64::from(by_output[at + i])));
+            let product = |at: usize| f64::from(by_output[at]) * f64::from((input[at] - mean) * deviation);
+            let by_scale = self.channel_sum(pass.rows, c, |at| sum(area, |i| product(at + i)));
+            (by_scale as f32, by_shift as f32)
+        });
+        for (c, &(by_scale, by_shift)) in sums.iter().enumerate() {
+            pass.by_parameters[0][c] = by_scale;
+            pass.by_parameters[1][c] = by_shift;
+        }
+        let Some(by_input) = &mut pass.by_inputs[0] else { return };
+        let scale = &pass.parameters[0].values;
+        let runs = by_input.chunks_exact_mut(area).zip(input.chunks_exact(area)).zip(by_output.chunks_exact(area));
+        for (((by_x, x), by_y), c) in runs.zip((0..self.channels).cycle()) {
+            let (mean, deviation) = (self.statistics[c].mean, deviation(c));
+            let (by_scale, by_shift) = (sums[c].0 / count, sums[c].1 / count);
+            let slope = scale[c] * deviation;
+            for ((by_x, x), by_y) in by_x.iter_mut().zip(x).zip(by_y) {
+                *by_x = slope * (by_y - by_shift - (x - mean) * deviation * by_scale);
+            }
+        }
+    }
+
+    /// As ONNX defines it, with the variance of the population.
+    fn update_statistics(&mut self, parameters: &mut [Parameter]) {
+        let [_, _, mean, variance] = parameters else { return };
+        let running = mean.values.iter_mut().zip(&mut variance.values);
+        for ((mean, variance), batch) in running.zip(&self.statistics) {
+            *mean = self.momentum * *mean + (1.0 - self.momentum) * batch.mean;
+            *variance = self.momentum * *variance + (1.0 - self.momentum) * batch.variance;
+        }
+    }
+
+    fn export(&self, graph: &mut GraphWriter, name: &str, inputs: &[&str], parameters: &[Parameter]) -> Result<String> {
+        let operands = [&[inputs[0]], &graph.parameters(parameters)?[..]].concat();
+        graph.push(node("BatchNormalization", name, &operands, &[]).with_float("epsilon", self.epsilon))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    /// Normalization over the batch, scale and shift, in f64.
+    fn naive(x: &[f64], scale: &[f64], shift: &[f64], area: usize) -> Vec<f64> {
+        let channels = scale.len();
+        let channel = |index: usize| index / area % channels;
+        let mut y = vec![0.0; x.len()];
+        for c in 0..channels {
+            let of: Vec<usize> = (0..x.len()).filter(|&index| channel(index) == c).collect();
+            let mean = of.iter().map(|&i| x[i]).sum::<f64>() / of.len() as f64;
+            let variance = of.iter().map(|&i| (x[i] - mean).powi(2)).sum::<f64>() / of.len() as f64;
+            for i in of {
+                y[i] = (x[i] - mean) / (variance + 1e-5).sqrt() * scale[c] + shift[c];
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn training_normalizes_over_the_batch() {
+        for (shape, area) in [(&[5][..], 1), (&[3, 11], 11), (&[2, 3, 4], 12)] {
+            let mut bench = Bench::new(batch_norm(), &[shape], 6, 1);
+            bench.check(|inputs, parameters| naive(&inputs[0], &parameters[0], &parameters[1], area));
+        }
+    }
+
+    #[test]
+    fn inference_uses_running_statistics_that_follow_the_batches() {
+        let mut bench = Bench::new(batch_norm(), &[&[2, 9]], 8, 2);
+        bench.inputs[0].iter_mut().for_each(|x| *x = 3.0 * *x + 5.0);
+        for _ in 0..200 {
+            let _ = bench.forward(Mode::Training { seed: 0, step: 0 });
+            bench.op.update_statistics(&mut bench.parameters);
+        }
+        let trained = bench.forward(Mode::Training { seed: 0, step: 0 });
+        let inferred = bench.forward(Mode::Inference);
+        for (a, b) in trained.iter().zip(&inferred) {
+            assert!((a - b).abs() < 1e-4, "{a} is not {b}");
+        }
+        let one = batch_norm().build("bn", &[1]).unwrap();
+        assert_eq!(one.parameters.iter().map(|p| p.trainable).collect::<Vec<_>>(), [true, true, false, false]);
+        assert!(one.parameters.iter().all(|p| !p.decays));
+    }
+}
