@@ -6,8 +6,12 @@ mod batch_norm;
 mod concat;
 mod dense;
 mod dropout;
+mod embedding;
 mod flatten;
+mod gru;
 mod layer_norm;
+mod lstm;
+mod recurrent;
 mod reshape;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +22,12 @@ pub use self::batch_norm::{BatchNorm, batch_norm};
 pub use self::concat::{Concat, concat};
 pub use self::dense::{Dense, dense};
 pub use self::dropout::{AlphaDropout, Dropout, alpha_dropout, dropout};
+pub use self::embedding::{Embedding, embedding};
 pub use self::flatten::{Flatten, flatten};
+pub use self::gru::{Gru, gru};
 pub use self::layer_norm::{LayerNorm, layer_norm};
+pub use self::lstm::{Lstm, lstm};
+pub use self::recurrent::Returns;
 pub use self::reshape::{Reshape, reshape};
 
 use crate::activation::Activation;
@@ -55,6 +63,12 @@ pub enum LayerKind {
     Dropout(Dropout),
     /// Dropout for networks of SELU activations.
     AlphaDropout(AlphaDropout),
+    /// A vector for each index.
+    Embedding(Embedding),
+    /// A long short-term memory.
+    Lstm(Lstm),
+    /// A gated recurrent unit.
+    Gru(Gru),
     /// A function of each value.
     Activation(Activate),
     /// All values of a sample in one row.
@@ -97,6 +111,9 @@ impl Layer {
             LayerKind::LayerNorm(layer) => layer.check(&self.name),
             LayerKind::Dropout(layer) => layer.check(&self.name),
             LayerKind::AlphaDropout(layer) => layer.check(&self.name),
+            LayerKind::Embedding(layer) => layer.check(&self.name),
+            LayerKind::Lstm(layer) => layer.check(&self.name),
+            LayerKind::Gru(layer) => layer.check(&self.name),
             LayerKind::Reshape(layer) => layer.check(&self.name),
             LayerKind::Activation(_) | LayerKind::Flatten(_) | LayerKind::Add(_) | LayerKind::Concat(_) => Ok(()),
         }
@@ -110,6 +127,9 @@ impl Layer {
             LayerKind::LayerNorm(layer) => layer.build(&self.name, self.one(inputs)?),
             LayerKind::Dropout(layer) => Ok(layer.build(self.one(inputs)?, context)),
             LayerKind::AlphaDropout(layer) => Ok(layer.build(self.one(inputs)?, context)),
+            LayerKind::Embedding(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::Lstm(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::Gru(layer) => layer.build(&self.name, self.one(inputs)?),
             LayerKind::Activation(layer) => Ok(layer.build(self.one(inputs)?)),
             LayerKind::Flatten(layer) => Ok(layer.build(self.one(inputs)?)),
             LayerKind::Reshape(layer) => layer.build(&self.name, self.one(inputs)?),
@@ -127,6 +147,9 @@ impl Layer {
             LayerKind::Add(layer) => layer.activation,
             LayerKind::Dropout(_)
             | LayerKind::AlphaDropout(_)
+            | LayerKind::Embedding(_)
+            | LayerKind::Lstm(_)
+            | LayerKind::Gru(_)
             | LayerKind::Activation(_)
             | LayerKind::Flatten(_)
             | LayerKind::Reshape(_)
@@ -145,5 +168,7 @@ impl Layer {
     }
 }
 
+#[cfg(test)]
+mod sequence_tests;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,11 @@ impl Bench {
         Self { op: built.op, parameters, inputs, shape: built.shape, rows, rng }
     }
 
+    /// The same layer for another number of samples.
+    pub(crate) fn with_rows(self, rows: usize) -> Self {
+        Self { rows, ..self }
+    }
+
     pub(crate) fn forward(&mut self, mode: Mode) -> Vec<f32> {
         let mut output = vec![f32::NAN; self.rows * self.shape.iter().product::<usize>()];
         let inputs: Vec<&[f32]> = self.inputs.iter().map(Vec::as_slice).collect();
