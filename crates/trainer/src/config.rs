@@ -1,6 +1,7 @@
 //! What a training is asked to do.
 
 mod parse;
+mod settings;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -9,12 +10,16 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::settings::first_difference;
+pub use self::settings::flat_settings;
+use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::loss::Loss;
 use crate::normalize::Normalize;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
+use crate::stopping::{EarlyStopping, Keep, Monitor};
 
 /// Larger than any configuration a person writes; keeps a wrong path from being read into memory.
 const MAX_BYTES: u64 = 1 << 20;
@@ -39,6 +44,18 @@ pub struct TrainConfig {
     /// How the learning rate changes from batch to batch. Default [`Schedule::Constant`].
     #[serde(default)]
     pub schedule: Schedule,
+    /// Which score tells the best epoch. Default [`Monitor::Loss`].
+    #[serde(default)]
+    pub monitor: Monitor,
+    /// Which epoch's parameters the training gives. Default [`Keep::Last`].
+    #[serde(default)]
+    pub keep: Keep,
+    /// When to stop before the last epoch. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// How training samples are varied, which must be images then. Default: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
     /// The update rule.
     pub optimizer: Optimizer,
     /// The loss of the one output, which is the last layer. Default [`Loss::CrossEntropy`]; not beside `outputs`.
@@ -125,6 +142,8 @@ impl TrainConfig {
         {
             return Err(Error::setting("validation", fraction, "above 0 and below 1, or left out"));
         }
+        self.early_stopping.map_or(Ok(()), |stopping| stopping.check())?;
+        self.augment.map_or(Ok(()), |augment| augment.check())?;
         self.optimizer.check()?;
         self.schedule.check()?;
         self.check_layers()?;

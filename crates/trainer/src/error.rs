@@ -351,6 +351,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A checkpoint belongs to another training.
+    #[error("{} is the checkpoint of another training: {reason}", path.display())]
+    OtherTraining {
+        /// The file.
+        path: PathBuf,
+        /// In what the trainings differ.
+        reason: String,
+    },
+
     /// The trained network, or a file of a run that is replaced as a whole, could not be written.
     #[error(transparent)]
     Export(#[from] onnx_model::Error),

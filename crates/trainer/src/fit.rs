@@ -1,19 +1,27 @@
 //! How a network is trained.
 
+mod resume;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
 use dataset::Dataset;
 use rand::seq::SliceRandom;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::augment::Augmentation;
 use crate::config::{Output, TrainConfig};
 use crate::error::{Culprit, Error, Place, Result};
+use crate::monitor::{GradientMonitor, LayerGradient, Watched};
 use crate::network::{Activations, Gradients, Network};
 use crate::normalize::Normalization;
-use crate::op::Mode;
+use crate::op::{Mode, Parameter};
 use crate::optimizer::OptimizerState;
 use crate::random::{Purpose, generator};
 use crate::samples::Samples;
 use crate::schedule::Rates;
 use crate::score::{Score, Tally};
+use crate::stopping::{Best, Keep, Verdict};
 use crate::trained::{NetworkInput, Trained, answers, check_targets, losses, requests, widths};
 
 /// Trains networks as a [`TrainConfig`] says.
@@ -21,10 +29,12 @@ use crate::trained::{NetworkInput, Trained, answers, check_targets, losses, requ
 pub struct Trainer {
     config: TrainConfig,
     threads: usize,
+    checkpoint: Option<PathBuf>,
+    resume: Option<PathBuf>,
 }
 
 /// Where a training stands after a batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -40,6 +50,14 @@ pub struct Progress {
     pub training: Score,
     /// The score on the validation part; only after the last batch of an epoch, and if there is such a part.
     pub validation: Option<Score>,
+    /// Batches that have changed the parameters so far, over all epochs.
+    pub step: u64,
+    /// Seconds of training so far, those before the checkpoint it goes on from included.
+    pub seconds: f64,
+    /// Whether this epoch is the best so far; only after its last batch.
+    pub best: bool,
+    /// How strongly the loss pulls at each layer, from the input on; only after the last batch of an epoch.
+    pub gradients: Vec<LayerGradient>,
 }
 
 impl Progress {
@@ -57,7 +75,7 @@ impl Trainer {
     /// Those of [`TrainConfig::check`].
     pub fn new(config: TrainConfig) -> Result<Self> {
         config.check()?;
-        Ok(Self { config, threads: 1 })
+        Ok(Self { config, threads: 1, checkpoint: None, resume: None })
     }
 
     /// The same trainer on so many threads; 0 for as many as the machine has. The trained network is the same bits for any number.
@@ -66,8 +84,21 @@ impl Trainer {
         Self { threads, ..self }
     }
 
+    /// The same trainer writing its whole state to a file after every epoch. A file that is there is replaced as a whole or not at all.
+    #[must_use]
+    pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
+        Self { checkpoint: Some(path.into()), ..self }
+    }
+
+    /// The same trainer going on from the state in a file. The network it gives is that of a training that was never stopped, bit for
+    /// bit, provided that the configuration, apart from the number of epochs, and the samples are the same.
+    #[must_use]
+    pub fn resume(self, path: impl Into<PathBuf>) -> Self {
+        Self { resume: Some(path.into()), ..self }
+    }
+
     /// Trains a new network on all samples, apart from the validation part if one is configured, and calls `progress` after
-    /// every batch.
+    /// every batch, which may stop the training by returning [`ControlFlow::Break`](std::ops::ControlFlow::Break).
     ///
     /// Every sum runs in an order that depends on shapes alone: the same configuration and samples give the same bits for any number of
     /// threads.
@@ -75,9 +106,28 @@ impl Trainer {
     /// # Errors
     ///
     /// If the data set lacks an input or target the network needs, or holds NaN or infinite values, if a label is not below the width of
-    /// its output, layers do not fit each other or are too large, a part would be empty, or the training diverges.
-    pub fn fit(&self, dataset: &Dataset, progress: impl FnMut(&Progress) + Send) -> Result<Trained> {
-        self.pool()?.install(|| Run::new(&self.config, dataset)?.finish(progress))
+    /// its output, layers do not fit each other or are too large, a part would be empty, or the training diverges; if the checkpoint to go on from
+    /// is of another training or damaged, or one cannot be written.
+    pub fn fit<V: Verdict>(&self, dataset: &Dataset, progress: impl FnMut(&Progress) -> V + Send) -> Result<Trained> {
+        self.pool()?.install(|| self.start(dataset)?.finish(progress, self.checkpoint.as_deref()))
+    }
+
+    /// The best network of the training that [`Self::resume`] would go on with, for when that cannot be finished.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::fit`] before the first batch.
+    pub fn best_so_far(&self, dataset: &Dataset) -> Result<Trained> {
+        let run = self.start(dataset)?;
+        Ok(run.end(Keep::Best))
+    }
+
+    fn start<'a>(&'a self, dataset: &'a Dataset) -> Result<Run<'a>> {
+        let mut run = Run::new(&self.config, dataset)?;
+        if let Some(path) = &self.resume {
+            run.restore(path)?;
+        }
+        Ok(run)
     }
 
     fn pool(&self) -> Result<ThreadPool> {
@@ -101,6 +151,16 @@ struct Run<'a> {
     rates: Rates,
     /// Batches done.
     step: u64,
+    epochs_done: u64,
+    best: Best,
+    /// Those of the best epoch.
+    best_parameters: Option<Vec<Parameter>>,
+    monitor: GradientMonitor,
+    /// Of the samples, once it is known.
+    data_digest: Option<String>,
+    start: Instant,
+    /// Those that the training took before this run of it.
+    seconds_before: f64,
 }
 
 impl<'a> Run<'a> {
@@ -110,6 +170,9 @@ impl<'a> Run<'a> {
         samples.check_finite()?;
         let (training, validation) = split(config, samples.len())?;
 
+        if let Some(augment) = config.augment {
+            samples.inputs.iter().try_for_each(|input| augment.check_shape(input.shape))?;
+        }
         let widths = widths(&samples, &outputs, dataset.class_count());
         let mut rng = generator(config.seed, Purpose::Weights, 0);
         let network = Network::new(&config.layers, &samples.shapes(), &requests(&outputs, &widths), &mut rng)?;
@@ -147,58 +210,127 @@ impl<'a> Run<'a> {
             network,
             samples,
             step: 0,
+            epochs_done: 0,
+            best: Best::default(),
+            best_parameters: None,
+            monitor: GradientMonitor::default(),
+            data_digest: None,
+            start: Instant::now(),
+            seconds_before: 0.0,
         })
     }
 
-    fn finish(mut self, mut progress: impl FnMut(&Progress)) -> Result<Trained> {
-        for epoch in 1..=self.config.epochs {
-            self.epoch(epoch, &mut progress)?;
+    fn finish<V: Verdict>(
+        mut self,
+        mut progress: impl FnMut(&Progress) -> V,
+        checkpoint: Option<&Path>,
+    ) -> Result<Trained> {
+        let stopping = self.config.early_stopping;
+        while self.epochs_done < self.config.epochs as u64 && !self.best.is_stale(self.epochs_done, stopping) {
+            let stops = self.epoch(&mut progress)?;
+            let whole = self.step == self.epochs_done * self.batches() as u64;
+            // After the call above, so that what it writes is never behind the checkpoint.
+            if let Some(path) = checkpoint.filter(|_| whole) {
+                self.save(path)?;
+            }
+            if stops {
+                break;
+            }
         }
-        Ok(Trained { parameters: self.network.parameters, ..self.trained })
+        let keep = self.config.keep;
+        Ok(self.end(keep))
     }
 
-    fn epoch(&mut self, epoch: usize, progress: &mut impl FnMut(&Progress)) -> Result<()> {
+    fn end(self, keep: Keep) -> Trained {
+        let best = self.best_parameters.filter(|_| keep == Keep::Best);
+        Trained { parameters: best.unwrap_or(self.network.parameters), ..self.trained }
+    }
+
+    /// Batches per epoch.
+    fn batches(&self) -> usize {
+        self.training.len().div_ceil(self.config.batch_size.min(self.training.len()))
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.start.elapsed().as_secs_f64()
+    }
+
+    /// Trains for one more epoch; `true` if it was stopped.
+    fn epoch<V: Verdict>(&mut self, progress: &mut impl FnMut(&Progress) -> V) -> Result<bool> {
+        let epoch = self.epochs_done as usize + 1;
         // From the order of the file, not that of the last epoch, so that a resumed run sees the same.
         let mut order = self.training.clone();
         order.shuffle(&mut generator(self.config.seed, Purpose::Order, epoch as u64));
         let size = self.config.batch_size.min(order.len());
-        let batches = order.len().div_ceil(size);
+        let batches = self.batches();
         let mut tally = Tally::default();
         for (batch, rows) in (1..).zip(order.chunks(size)) {
             let learning_rate = self.config.optimizer.learning_rate * self.rates.factor(self.step);
             let epoch_done = batch == batches;
-            self.batch(rows, learning_rate, epoch_done, &mut tally).map_err(|culprit| Error::Diverged {
+            self.batch(rows, learning_rate, [batch, batches], &mut tally).map_err(|culprit| Error::Diverged {
                 epoch,
                 batch,
                 culprit,
                 learning_rate,
             })?;
+            let training = tally.score();
             let validation = match epoch_done && !self.validation.is_empty() {
                 true => Some(self.trained.evaluate(&mut self.network, &self.samples, &self.validation)?),
                 false => None,
             };
-            if epoch_done {
-                self.rates.epoch_done(validation.unwrap_or_else(|| tally.score()).loss);
-            }
-            progress(&Progress {
+            let mut state = Progress {
                 epoch,
                 epochs: self.config.epochs,
                 batch,
                 batches,
                 learning_rate,
-                training: tally.score(),
+                training,
                 validation,
-            });
+                step: self.step,
+                seconds: self.seconds(),
+                best: false,
+                gradients: Vec::new(),
+            };
+            if epoch_done {
+                self.rates.epoch_done(validation.unwrap_or(training).loss);
+                state.best = self.judge(&validation.unwrap_or(training))?;
+                state.gradients = self.monitor.finish();
+            }
+            if progress(&state).stops() {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Counts the epoch and keeps its parameters, as long as they are the best, where later ones will not overwrite them.
+    fn judge(&mut self, score: &Score) -> Result<bool> {
+        self.epochs_done += 1;
+        let cost = self.config.monitor.cost(score)?;
+        let best = self.best.take(self.epochs_done, cost, self.config.early_stopping);
+        if best {
+            self.best_parameters = Some(self.network.parameters.clone());
+        }
+        Ok(best)
     }
 
     /// Learns from the samples at `rows`, or names where the training diverged.
-    fn batch(&mut self, rows: &[usize], rate: f64, last_of_epoch: bool, tally: &mut Tally) -> Result<(), Culprit> {
+    fn batch(
+        &mut self,
+        rows: &[usize],
+        rate: f64,
+        [batch, batches]: [usize; 2],
+        tally: &mut Tally,
+    ) -> Result<(), Culprit> {
         let Self { network, activations, gradients, samples, .. } = self;
         let mode = Mode::Training { seed: self.config.seed, step: self.step };
         self.step += 1;
-        self.trained.forward(network, samples, rows, mode, activations);
+        let augmentation = self.config.augment.map(|augment| Augmentation {
+            augment,
+            seed: self.config.seed,
+            epoch: self.epochs_done,
+        });
+        self.trained.forward(network, samples, rows, mode, augmentation, activations);
 
         gradients.clear();
         let mut loss = 0.0;
@@ -222,11 +354,17 @@ impl<'a> Run<'a> {
 
         network.backward(activations, gradients, rows.len());
         network.update_statistics();
+        if GradientMonitor::looks_at(batch - 1, batches) {
+            let learnt = network.parameters.iter().zip(&gradients.parameters);
+            self.monitor.look(learnt.filter(|(parameter, _)| parameter.trainable).map(|(parameter, gradient)| {
+                Watched { name: &parameter.name, values: &parameter.values, gradient, weight: parameter.decays }
+            }));
+        }
         let learnt =
             network.parameters.iter_mut().zip(&gradients.parameters).filter(|(parameter, _)| parameter.trainable);
         self.optimizer.step(rate, learnt.map(|(parameter, gradient)| (&mut parameter.values[..], &gradient[..])));
         // No later loss would show what the very last step did.
-        match last_of_epoch.then(|| network.first_non_finite(activations, 0)).flatten() {
+        match (batch == batches).then(|| network.first_non_finite(activations, 0)).flatten() {
             Some(culprit) => Err(culprit),
             None => Ok(()),
         }

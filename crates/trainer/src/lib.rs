@@ -49,6 +49,8 @@
 //! ```
 
 mod activation;
+mod augment;
+mod checkpoint;
 mod config;
 mod error;
 mod export;
@@ -57,6 +59,7 @@ mod initializer;
 mod layers;
 mod loss;
 mod metrics;
+mod monitor;
 mod network;
 mod normalize;
 mod op;
@@ -67,6 +70,7 @@ mod ranges;
 mod samples;
 mod schedule;
 mod score;
+mod stopping;
 mod sums;
 #[cfg(test)]
 mod testing;
@@ -74,15 +78,18 @@ mod trained;
 mod word_or_table;
 
 pub use activation::Activation;
-pub use config::{Output, TrainConfig};
+pub use augment::{Augment, Flip};
+pub use config::{Output, TrainConfig, flat_settings};
 pub use error::{Culprit, Error, Place, Result};
 pub use fit::{Progress, Trainer};
 pub use initializer::{Fill, Initializer};
 pub use layers::*;
 pub use loss::{ClassWeights, Loss};
 pub use metrics::{MetricsFile, MetricsLog, Record, read_metrics};
+pub use monitor::{Ailment, LayerGradient};
 pub use normalize::Normalize;
 pub use optimizer::{Betas, Clip, Optimizer, Rule};
 pub use schedule::Schedule;
 pub use score::Score;
+pub use stopping::{EarlyStopping, Keep, Monitor, Verdict};
 pub use trained::Trained;

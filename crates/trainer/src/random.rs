@@ -9,6 +9,7 @@ pub(crate) enum Purpose {
     Weights,
     Order,
     Split,
+    Augmentation,
     /// The noise of one layer, by its position among the steps of the network.
     Noise(u32),
 }
@@ -19,6 +20,7 @@ impl Purpose {
             Self::Weights => 0,
             Self::Order => 1,
             Self::Split => 2,
+            Self::Augmentation => 3,
             Self::Noise(layer) => 1 << 32 | u64::from(layer),
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use dataset::{Dataset, Input};
 
+use crate::augment::Augmentation;
 use crate::config::{Output, TrainConfig};
 use crate::error::{Error, Result};
 use crate::loss::Targets;
@@ -66,18 +67,24 @@ impl<'a> Samples<'a> {
         self.inputs.iter().map(|input| (input.name, input.shape)).collect()
     }
 
-    /// Writes the samples at `rows` of input `input`, normalized, to the first rows of `batch`.
+    /// Writes the samples at `rows` of input `input`, changed and normalized, to the first rows of `batch`.
     pub(crate) fn gather(
         &self,
         input: usize,
         rows: &[usize],
+        augmentation: Option<Augmentation>,
         normalization: Option<&Normalization>,
         batch: &mut [f32],
     ) {
         let Features { values, shape, .. } = self.inputs[input];
         let size: usize = shape.iter().product();
+        let mut changed = vec![0.0; if augmentation.is_some() { size } else { 0 }];
         for (&row, output) in rows.iter().zip(batch.chunks_exact_mut(size)) {
-            let sample = &values[row * size..][..size];
+            let mut sample = &values[row * size..][..size];
+            if let Some(augmentation) = augmentation {
+                augmentation.apply(row, shape, sample, &mut changed);
+                sample = &changed;
+            }
             match normalization {
                 Some(normalization) => normalization.apply(sample, output),
                 None => output.copy_from_slice(sample),

@@ -3,6 +3,7 @@
 use dataset::Dataset;
 use ndarray::ArrayD;
 
+use crate::augment::Augmentation;
 use crate::config::Output;
 use crate::error::{Error, Result};
 use crate::layers::Layer;
@@ -76,7 +77,7 @@ impl Trained {
         let mut activations = network.activations(BATCH.min(rows.len()))?;
         let mut answers: Vec<Vec<f32>> = vec![Vec::new(); network.heads.len()];
         for rows in rows.chunks(BATCH) {
-            self.forward(&mut network, &samples, rows, Mode::Inference, &mut activations);
+            self.forward(&mut network, &samples, rows, Mode::Inference, None, &mut activations);
             for (answer, head) in answers.iter_mut().zip(&network.heads) {
                 let size = network.value(head.given).size;
                 answer.extend_from_slice(&activations.values[head.given][..rows.len() * size]);
@@ -123,7 +124,7 @@ impl Trained {
         let mut unused_gradient = vec![0.0; batch * widest];
         let mut tally = Tally::default();
         for rows in rows.chunks(batch) {
-            self.forward(network, samples, rows, Mode::Inference, &mut activations);
+            self.forward(network, samples, rows, Mode::Inference, None, &mut activations);
             let mut loss = 0.0;
             for (index, (output, function)) in self.outputs.iter().zip(&self.losses).enumerate() {
                 let answers = answers(network, &activations, index, rows.len());
@@ -144,10 +145,11 @@ impl Trained {
         samples: &Samples,
         rows: &[usize],
         mode: Mode,
+        augmentation: Option<Augmentation>,
         activations: &mut Activations,
     ) {
         for (index, input) in self.inputs.iter().enumerate() {
-            samples.gather(index, rows, input.normalization.as_ref(), &mut activations.values[index]);
+            samples.gather(index, rows, augmentation, input.normalization.as_ref(), &mut activations.values[index]);
         }
         network.forward(activations, rows.len(), mode);
     }

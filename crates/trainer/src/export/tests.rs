@@ -9,6 +9,7 @@ use crate::layers::{Dense, Layer, dense, flatten, reshape};
 use crate::normalize::Normalize;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
+use crate::stopping::{Keep, Monitor};
 
 use super::*;
 
@@ -35,6 +36,10 @@ fn train(first_layer: &str, normalize: Normalize, dataset: &Dataset) -> Result<T
         normalize,
         validation: None,
         schedule: Schedule::Constant,
+        monitor: Monitor::Loss,
+        keep: Keep::Last,
+        early_stopping: None,
+        augment: None,
         optimizer: Optimizer::adam(0.01),
         loss: None,
         target: None,

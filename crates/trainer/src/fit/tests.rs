@@ -8,6 +8,7 @@ use crate::layers::{Dense, Layer, dense, flatten};
 use crate::normalize::Normalize;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
+use crate::stopping::{EarlyStopping, Keep, Monitor};
 
 fn data(samples: Array2<f32>, labels: &[u32]) -> Dataset {
     let input = Input { name: "x".into(), samples: samples.into_dyn() };
@@ -19,7 +20,7 @@ fn xor() -> Dataset {
 }
 
 /// Three clouds around the corners of a triangle, the classes in turn.
-fn clouds(samples: usize) -> Dataset {
+pub(super) fn clouds(samples: usize) -> Dataset {
     let centre = [(0.0, 40.0), (-35.0, -20.0), (35.0, -20.0_f32)];
     let points = Array2::from_shape_fn((samples, 2), |(i, axis)| {
         let noise = ((i * 37 + axis * 11) % 17) as f32 - 8.0;
@@ -29,7 +30,7 @@ fn clouds(samples: usize) -> Dataset {
     data(points, &(0..samples as u32).map(|i| i % 3).collect::<Vec<_>>())
 }
 
-fn config(optimizer: Optimizer) -> TrainConfig {
+pub(super) fn config(optimizer: Optimizer) -> TrainConfig {
     TrainConfig {
         seed: 1,
         epochs: 20,
@@ -37,6 +38,10 @@ fn config(optimizer: Optimizer) -> TrainConfig {
         normalize: Normalize::Global,
         validation: None,
         schedule: Schedule::Constant,
+        monitor: Monitor::Loss,
+        keep: Keep::Last,
+        early_stopping: None,
+        augment: None,
         optimizer,
         loss: None,
         target: None,
@@ -107,7 +112,7 @@ fn every_batch_is_reported_and_validation_after_the_last_of_an_epoch() {
     };
     let mut seen = Vec::new();
     // 40 samples, 10 of them for validation: 30 make four batches of 8, 8, 8 and 6.
-    Trainer::new(config).unwrap().fit(&clouds(40), |progress| seen.push(*progress)).unwrap();
+    Trainer::new(config).unwrap().fit(&clouds(40), |progress| seen.push(progress.clone())).unwrap();
     assert_eq!(seen.len(), 3 * 4);
     for (index, progress) in seen.iter().enumerate() {
         assert_eq!((progress.epoch, progress.batch), (index / 4 + 1, index % 4 + 1));
@@ -237,4 +242,78 @@ fn unusable_data_is_refused_with_its_place() {
 fn an_unchecked_configuration_is_refused() {
     let config = TrainConfig { layers: Vec::new(), ..config(Optimizer::adam(0.01)) };
     assert!(matches!(Trainer::new(config), Err(Error::NoLayers)));
+}
+
+/// Three clouds with wrong labels among them, which are learnt by heart after what is general.
+fn mislabelled() -> Dataset {
+    let all = clouds(60);
+    let label = |i: usize| (if i.is_multiple_of(4) { i + i / 4 } else { i }) as u32 % 3;
+    Dataset::new(all.inputs().to_vec(), Some(Labels::new((0..60).map(label).collect()))).unwrap()
+}
+
+/// A training that goes too far.
+fn overfitting() -> TrainConfig {
+    TrainConfig { epochs: 12, validation: Some(0.3), ..config(Optimizer::adam(0.03)) }
+}
+
+/// The validation losses of all epochs, which of them were called the best, and the loss of what was kept on the validation part.
+fn course(config: TrainConfig, data: &Dataset) -> (Vec<f64>, Vec<usize>, Trained) {
+    let (mut losses, mut best) = (Vec::new(), Vec::new());
+    let trained = Trainer::new(config).unwrap().fit(data, |progress| {
+        losses.extend(progress.validation.map(|score| score.loss));
+        best.extend(progress.best.then_some(progress.epoch));
+    });
+    (losses, best, trained.unwrap())
+}
+
+#[test]
+fn the_best_epoch_is_kept_where_it_is_wanted() {
+    let data = mislabelled();
+    let (losses, best, last) = course(overfitting(), &data);
+    let lowest = (0..12).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap();
+    assert!(lowest < 11, "the last epoch would prove nothing: {losses:?}");
+    assert_eq!(best.last(), Some(&(lowest + 1)));
+    let (_, _, kept) = course(TrainConfig { keep: Keep::Best, ..overfitting() }, &data);
+    // The order of the samples does not depend on how many epochs there are.
+    let (_, _, until_best) = course(TrainConfig { epochs: lowest + 1, ..overfitting() }, &data);
+    assert_eq!(kept, until_best);
+    assert_ne!(kept, last);
+}
+
+#[test]
+fn training_stops_early_where_the_score_gets_no_better() {
+    let data = mislabelled();
+    let early_stopping = Some(EarlyStopping { patience: 2, min_delta: 0.0 });
+    let (all, ..) = course(TrainConfig { epochs: 40, ..overfitting() }, &data);
+    let (seen, best, _) = course(TrainConfig { epochs: 40, early_stopping, ..overfitting() }, &data);
+    assert!(seen.len() < 40, "{all:?}");
+    assert_eq!(seen, all[..seen.len()]);
+    assert_eq!(seen.len(), best.last().unwrap() + 2);
+    // By accuracy instead, which is whole soon.
+    let config = TrainConfig { monitor: Monitor::Accuracy, early_stopping, ..config(Optimizer::adam(0.05)) };
+    let (mut epochs, mut accuracies) = (0, Vec::new());
+    Trainer::new(config)
+        .unwrap()
+        .fit(&data, |progress| {
+            epochs = progress.epoch;
+            accuracies.extend(progress.epoch_done().then_some(progress.training.accuracy.unwrap()));
+        })
+        .unwrap();
+    let highest = (0..accuracies.len()).rev().max_by(|&a, &b| accuracies[a].total_cmp(&accuracies[b])).unwrap();
+    assert_eq!(epochs, highest + 3, "{accuracies:?}");
+}
+
+#[test]
+fn every_layer_has_a_gradient_after_every_epoch() {
+    let mut seen = Vec::new();
+    Trainer::new(config(Optimizer::adam(0.01)))
+        .unwrap()
+        .fit(&clouds(40), |progress| {
+            assert_eq!(progress.gradients.is_empty(), !progress.epoch_done());
+            seen.extend(progress.gradients.iter().map(|gradient| (gradient.layer.clone(), gradient.norm)));
+        })
+        .unwrap();
+    assert_eq!(seen.len(), 40);
+    assert!(seen.iter().all(|(_, norm)| *norm > 0.0 && norm.is_finite()));
+    assert_eq!((seen[0].0.as_str(), seen[1].0.as_str()), ("hidden", "out"));
 }
