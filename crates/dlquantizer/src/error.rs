@@ -237,11 +237,34 @@ pub enum Error {
         /// Scores of the int8 model.
         int8: usize,
     },
+    /// The array to compare with is not there.
+    #[error("the data has no array \"{target}\" to compare with; its arrays are {known}")]
+    NoTarget {
+        /// The array named.
+        target: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A metric of values has nothing to compare with.
+    #[error("the metric `rmse` compares values; name the array of the data that holds them as target")]
+    TargetNeeded,
+    /// Answers and targets differ in number.
+    #[error(
+        "sample {sample} has {wanted} target values for {answers} values of the first output; is it the right array, or metric?"
+    )]
+    TargetSize {
+        /// Values of the first output.
+        answers: usize,
+        /// Values of the target.
+        wanted: usize,
+        /// The sample, counted from 0.
+        sample: usize,
+    },
     /// A label names no class.
     #[error("sample {sample} has the label {label}, but the model has {classes} classes (0 to {})", classes.saturating_sub(1))]
     Label {
-        /// The label.
-        label: usize,
+        /// The label, a whole number unless it comes from an array of other values.
+        label: f32,
         /// Classes of the model.
         classes: usize,
         /// The sample, counted from 0.

@@ -1,12 +1,15 @@
 //! Compares a float model with its int8 model on labelled samples.
 
+mod judge;
+
 use std::collections::{HashMap, HashSet};
 
 use dataset::Dataset;
 use int8_inference::{NamedTensor, ObservedValues, Session, SessionOptions, TensorValues};
-use ndarray::{ArrayD, Axis};
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 
+use self::judge::Judge;
 use crate::{Error, FloatModel};
 
 /// Samples that go through both models together.
@@ -22,23 +25,41 @@ pub enum Metric {
     Top5,
     /// Per cent of samples on which the highest score of both models is the same class; needs no labels, and the float model has 100.
     Agreement,
+    /// Per cent of single scores that are on the right side: above 1/2 behind a sigmoid, else above 0, exactly where the label is 1.
+    Binary,
+    /// The root of the mean squared error of predicted values, in their unit; what an answer has beyond the target is not compared.
+    #[serde(rename = "rmse")]
+    RootMeanSquaredError,
 }
 
-/// What a comparison found. Accuracies are in per cent, the drop in points.
+impl Metric {
+    /// The word that names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Top1 => "top1",
+            Self::Top5 => "top5",
+            Self::Agreement => "agreement",
+            Self::Binary => "binary",
+            Self::RootMeanSquaredError => "rmse",
+        }
+    }
+}
+
+/// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Validation {
     /// What was measured.
     pub metric: Metric,
     /// Samples compared.
     pub samples: usize,
-    /// The float model's accuracy.
+    /// The float model's accuracy in per cent, or its error.
     pub float: f64,
-    /// The int8 model's accuracy.
+    /// The same of the int8 model.
     pub int8: f64,
-    /// `float - int8`; negative when the int8 model is better.
+    /// What quantization costs: `float - int8` in points, of errors by how many per cent they grew; negative when the int8 model is better.
     pub drop: f64,
-    /// Per cent of samples on which both models choose the same class.
-    pub agreement: f64,
+    /// Per cent of answers on which both models choose the same class; none where they are values.
+    pub agreement: Option<f64>,
     /// Each quantized tensor against its float original, in the order they are computed.
     pub tensors: Vec<TensorError>,
 }
@@ -69,9 +90,23 @@ impl Validation {
     ///
     /// When the data does not fit a model, has no labels where the metric needs them, or has a label that is no class of the model.
     pub fn compare(model: &FloatModel, session: &Session, data: &Dataset, metric: Metric) -> Result<Self, Error> {
-        if data.labels().is_none() && metric != Metric::Agreement {
-            return Err(Error::NoLabels);
-        }
+        Self::compare_to(model, session, data, metric, None)
+    }
+
+    /// [`Self::compare`] with the array `target` of the data in place of its labels: values to predict, or a class for each step of a
+    /// sequence.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::compare`]; also when there is no such array, it does not fit the answers, or a metric of values has none.
+    pub fn compare_to(
+        model: &FloatModel,
+        session: &Session,
+        data: &Dataset,
+        metric: Metric,
+        target: Option<&str>,
+    ) -> Result<Self, Error> {
+        let mut judge = Judge::new(metric, data, target, threshold(model))?;
         let known: Vec<String> = session.quantized_tensors().map(str::to_owned).collect();
         let inputs: Vec<String> = model.network().inputs().into_iter().map(|input| input.name).collect();
         let made: HashSet<&String> = model.network().graph().node.iter().flat_map(|node| &node.output).collect();
@@ -80,7 +115,6 @@ impl Validation {
         let names: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let batch_size = session.fixed_batch().or(float_session.fixed_batch()).unwrap_or(BATCH);
 
-        let mut counts = Counts::default();
         let mut noise: HashMap<String, Noise> = HashMap::new();
         for batch in data.batches(batch_size) {
             let views = batch.inputs_for(&names)?;
@@ -105,7 +139,7 @@ impl Validation {
                     }
                 })?;
             }
-            counts.add(scores(&float, batch.len())?, scores(&int8, batch.len())?, batch.labels(), metric)?;
+            judge.add(scores(&float, batch.len())?, scores(&int8, batch.len())?)?;
         }
         let tensors = known
             .into_iter()
@@ -114,19 +148,14 @@ impl Validation {
                 Some(TensorError { name, sqnr_db })
             })
             .collect();
-        let (float, int8) = match metric {
-            Metric::Agreement => (100.0, counts.percent(counts.same)),
-            _ => (counts.percent(counts.float), counts.percent(counts.int8)),
+        let (float, int8) = judge.measures();
+        let drop = match metric {
+            // Two errors of 0 are equal; against one, any other has grown beyond measure.
+            Metric::RootMeanSquaredError if float == int8 => 0.0,
+            Metric::RootMeanSquaredError => 100.0 * (int8 - float) / float,
+            _ => float - int8,
         };
-        Ok(Self {
-            metric,
-            samples: counts.samples,
-            float,
-            int8,
-            drop: float - int8,
-            agreement: counts.percent(counts.same),
-            tensors,
-        })
+        Ok(Self { metric, samples: judge.samples, float, int8, drop, agreement: judge.agreement(), tensors })
     }
 
     /// Whether the drop is at most `max_drop` points.
@@ -134,6 +163,14 @@ impl Validation {
         // A few ulps of slack: 0.2 points as a difference of two percentages is not exactly 0.2.
         if self.drop <= max_drop + 1e-9 { Verdict::Pass } else { Verdict::Fail }
     }
+}
+
+/// The score above which the first output says yes: 1/2 behind a sigmoid, else 0.
+fn threshold(model: &FloatModel) -> f32 {
+    let graph = model.network().graph();
+    let Some(output) = graph.output.first() else { return 0.0 };
+    let mut makers = graph.node.iter().filter(|node| node.output.iter().any(|made| *made == output.name()));
+    if makers.any(|node| node.op_type() == "Sigmoid") { 0.5 } else { 0.0 }
 }
 
 /// The first output, which holds the class scores of `samples` samples.
@@ -151,66 +188,6 @@ fn scores(outputs: &[NamedTensor], samples: usize) -> Result<&ArrayD<f32>, Error
         None => "missing".to_owned(),
     };
     Err(Error::NoScores { found })
-}
-
-#[derive(Default)]
-struct Counts {
-    samples: usize,
-    float: usize,
-    int8: usize,
-    same: usize,
-}
-
-impl Counts {
-    fn add(
-        &mut self,
-        float: &ArrayD<f32>,
-        int8: &ArrayD<f32>,
-        labels: Option<&[u32]>,
-        metric: Metric,
-    ) -> Result<(), Error> {
-        for (index, (float, int8)) in float.axis_iter(Axis(0)).zip(int8.axis_iter(Axis(0))).enumerate() {
-            let float: Vec<f32> = float.iter().copied().collect();
-            let int8: Vec<f32> = int8.iter().copied().collect();
-            if float.len() != int8.len() {
-                return Err(Error::ScoreCounts { float: float.len(), int8: int8.len() });
-            }
-            if let Some(labels) = labels.filter(|_| metric != Metric::Agreement) {
-                let label = labels[index] as usize;
-                if label >= float.len() {
-                    return Err(Error::Label { label, classes: float.len(), sample: self.samples });
-                }
-                let places = if metric == Metric::Top5 { 5 } else { 1 };
-                self.float += usize::from(rank(&float, label).is_some_and(|rank| rank < places));
-                self.int8 += usize::from(rank(&int8, label).is_some_and(|rank| rank < places));
-            }
-            self.same += usize::from(best(&float) == best(&int8));
-            self.samples += 1;
-        }
-        Ok(())
-    }
-
-    fn percent(&self, count: usize) -> f64 {
-        100.0 * count as f64 / self.samples.max(1) as f64
-    }
-}
-
-/// How many classes come before `class`: those of higher score, and of equal score and lower number. `None` if its own score is NaN.
-fn rank(scores: &[f32], class: usize) -> Option<usize> {
-    let own = scores[class];
-    let before = |(other, &score): (usize, &f32)| score > own || (score == own && other < class);
-    (!own.is_nan()).then(|| scores.iter().enumerate().filter(|&entry| before(entry)).count())
-}
-
-/// The class of the highest score, the lowest of several; `None` if all are NaN.
-fn best(scores: &[f32]) -> Option<usize> {
-    let mut best: Option<(usize, f32)> = None;
-    for (class, &score) in scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
-        if best.is_none_or(|(_, highest)| score > highest) {
-            best = Some((class, score));
-        }
-    }
-    best.map(|(class, _)| class)
 }
 
 /// Energy of a tensor and of what quantization changed in it, over finite values.

@@ -27,9 +27,10 @@ pub(crate) fn table<const N: usize>(columns: [Column; N], rows: impl IntoIterato
 }
 
 /// Names and values below each other, with a line feed at the end.
-pub(crate) fn pairs<const N: usize>(rows: [(&str, String); N]) -> String {
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(name, value)| format!(" {name:width$}  {value}\n")).collect()
+pub(crate) fn pairs<S: AsRef<str>>(rows: impl AsRef<[(S, String)]>) -> String {
+    let rows = rows.as_ref();
+    let width = rows.iter().map(|(name, _)| name.as_ref().chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!(" {:width$}  {value}\n", name.as_ref())).collect()
 }
 
 /// A real number with four significant digits.

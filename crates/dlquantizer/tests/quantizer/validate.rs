@@ -52,13 +52,13 @@ fn accuracies_are_those_of_a_naive_count() {
         assert_eq!((validation.float, validation.int8), (accuracy(&real), accuracy(&int8)));
         assert_eq!(validation.drop, validation.float - validation.int8);
         let agreement = percent(real.iter().zip(&int8).map(|(a, b)| best(a) == best(b)));
-        assert_eq!(validation.agreement, agreement);
+        assert_eq!(validation.agreement, Some(agreement));
         assert!(agreement > 90.0 && validation.float > 60.0);
     }
     let agreement =
         Validation::compare(&quantized.float, &session, &crate::common::data(&x), Metric::Agreement).unwrap();
-    assert_eq!((agreement.float, agreement.int8), (100.0, agreement.agreement));
-    assert_eq!(agreement.drop, 100.0 - agreement.agreement);
+    assert_eq!((agreement.float, agreement.int8), (100.0, agreement.agreement.unwrap()));
+    assert_eq!(agreement.drop, 100.0 - agreement.agreement.unwrap());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_better_int8_model_has_a_negative_drop() {
     let (float, session) = identity(&x);
     let validation = Validation::compare(&float, &session, &labelled(&x, &[0, 0, 1, 0]), Metric::Top1).unwrap();
     assert_eq!((validation.float, validation.int8, validation.drop), (50.0, 100.0, -50.0));
-    assert_eq!(validation.agreement, 50.0);
+    assert_eq!(validation.agreement, Some(50.0));
     assert_eq!(validation.verdict(0.0), Verdict::Pass);
     assert_eq!(validation.verdict(-50.0), Verdict::Pass);
     assert_eq!(validation.verdict(-51.0), Verdict::Fail);
@@ -119,7 +119,7 @@ fn a_drop_of_exactly_what_is_allowed_passes() {
         float: 97.5,
         int8: 97.5 - drop,
         drop,
-        agreement: 99.0,
+        agreement: Some(99.0),
         tensors: Vec::new(),
     };
     // 97.5 - 97.3 is a little more than 0.2 in f64.
@@ -202,7 +202,7 @@ fn models_of_a_fixed_batch_are_compared() {
     let int8 = Recipe::default().emit(&float, &calibration).unwrap();
     let validation = Validation::compare(&float, &session(int8.model(), &[]), &data(&x), Metric::Agreement).unwrap();
     assert_eq!((validation.samples, validation.tensors.len()), (30, 3));
-    assert!(validation.agreement > 80.0);
+    assert!(validation.agreement.unwrap() > 80.0);
 }
 
 #[test]
@@ -222,5 +222,79 @@ fn several_inputs_are_compared() {
     let mut names: Vec<&str> = validation.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["other", "x"]);
-    assert!(validation.agreement > 90.0);
+    assert!(validation.agreement.unwrap() > 90.0);
+}
+
+/// A dense network of one layer of `outputs`, with its int8 form.
+fn answers(outputs: usize) -> (Quantized, ArrayD<f32>) {
+    let x = Random::new(31).array(&[120, 6]);
+    (quantize(three_layers(32, [6, 12, 8, outputs]).model(&["y"]), &x), x)
+}
+
+fn with_target(x: &ArrayD<f32>, target: ArrayD<f32>, labels: Option<Vec<u32>>) -> Dataset {
+    let inputs =
+        vec![Input { name: "x".to_owned(), samples: x.clone() }, Input { name: "wanted".to_owned(), samples: target }];
+    Dataset::new(inputs, labels.map(dataset::Labels::new)).unwrap()
+}
+
+#[test]
+fn errors_of_values_are_those_of_a_naive_sum() {
+    let (quantized, x) = answers(3);
+    let (real, int8) = (run(quantized.float.network(), &x), run(quantized.int8.model(), &x));
+    // Two of the three columns are compared.
+    let wanted = Random::new(33).array(&[120, 2]);
+    let naive = |found: &ArrayD<f32>| {
+        let squares = wanted.indexed_iter().map(|(at, wanted)| f64::from(found[[at[0], at[1]]] - wanted).powi(2));
+        (squares.sum::<f64>() / 240.0).sqrt()
+    };
+    let session = session(quantized.int8.model(), &[]);
+    let compare = |data: &Dataset, target| {
+        Validation::compare_to(&quantized.float, &session, data, Metric::RootMeanSquaredError, target)
+    };
+    let data = with_target(&x, wanted.clone(), None);
+    let validation = compare(&data, Some("wanted")).unwrap();
+    assert!((validation.float - naive(&real)).abs() < 1e-6 && (validation.int8 - naive(&int8)).abs() < 1e-6);
+    assert_eq!(validation.drop, 100.0 * (validation.int8 - validation.float) / validation.float);
+    assert_eq!(validation.agreement, None);
+
+    assert!(refused(compare(&data, None)).contains("target"));
+    assert!(refused(compare(&data, Some("price"))).contains("\"price\""));
+    let wide = with_target(&x, Random::new(34).array(&[120, 4]), None);
+    assert!(refused(compare(&wide, Some("wanted"))).contains("4 target values for 3"));
+}
+
+#[test]
+fn yes_or_no_is_told_by_the_sign_of_a_single_score() {
+    let (quantized, x) = answers(1);
+    let (real, int8) = (run(quantized.float.network(), &x), run(quantized.int8.model(), &x));
+    let labels: Vec<u32> = (0..120).map(|i| u32::from(i % 3 == 0)).collect();
+    let right = |found: &ArrayD<f32>| percent(found.iter().zip(&labels).map(|(y, &label)| (*y > 0.0) == (label == 1)));
+    let session = session(quantized.int8.model(), &[]);
+    let compare =
+        |data: &Dataset, target| Validation::compare_to(&quantized.float, &session, data, Metric::Binary, target);
+    let validation = compare(&labelled(&x, &labels), None).unwrap();
+    assert!((validation.float - right(&real)).abs() < 1e-9 && (validation.int8 - right(&int8)).abs() < 1e-9);
+    let same = percent(real.iter().zip(&int8).map(|(a, b)| (*a > 0.0) == (*b > 0.0)));
+    assert!((validation.agreement.unwrap() - same).abs() < 1e-9);
+
+    let column = ArrayD::from_shape_vec(vec![120, 1], labels.iter().map(|&label| label as f32).collect()).unwrap();
+    assert_eq!(compare(&with_target(&x, column, None), Some("wanted")).unwrap(), validation);
+    assert!(refused(compare(&labelled(&x, &[2; 120]), None)).contains("label 2"));
+}
+
+#[test]
+fn a_class_for_each_step_is_compared_step_by_step() {
+    let (quantized, x) = answers(9);
+    let real = run(quantized.float.network(), &x);
+    // The same answers as one step of nine classes.
+    let best = |row: &Vec<f32>| (0..9).find(|&class| hit(row, class, 1)).unwrap();
+    let steps: Vec<f32> = scores(&real).iter().enumerate().map(|(i, row)| ((best(row) + i % 2) % 9) as f32).collect();
+    let wanted = ArrayD::from_shape_vec(vec![120, 1], steps).unwrap();
+    let session = session(quantized.int8.model(), &[]);
+    let compare =
+        |data: &Dataset| Validation::compare_to(&quantized.float, &session, data, Metric::Top1, Some("wanted"));
+    let validation = compare(&with_target(&x, wanted, None)).unwrap();
+    assert_eq!((validation.float, validation.samples), (50.0, 120));
+    let odd = with_target(&x, ArrayD::from_elem(vec![120, 2], 0.5), None);
+    assert!(refused(compare(&odd)).contains("2 target values for 9"));
 }

@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<DemoReport> {
     console.show("\nValidating float against int8 on samples that neither training nor calibration saw\n\n")?;
     let options = SessionOptions { threads: Some(1), ..SessionOptions::default() };
     let (int8_model, int8) = open_session(&files.int8, &options)?;
-    let validate = validate(&model, &int8, &held_out, Metric::Top1, MAX_DROP)?;
+    let validate = validate(&model, &int8, &held_out, Metric::Top1, None, MAX_DROP)?;
     console.show(&validate.text())?;
 
     console.show("\nVerifying that every kernel of this machine gives the same bits\n\n")?;

@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// What is compared.
     #[arg(long, value_enum, default_value = "top1")]
     metric: Metric,
+    /// Array of the data to compare with in place of its labels: values to predict, or a class for each step of a sequence.
+    #[arg(long, value_name = "ARRAY")]
+    target: Option<String>,
     /// Largest drop that passes, in points of per cent.
     #[arg(long, value_name = "POINTS", default_value = "1.0", allow_negative_numbers = true, value_parser = points)]
     max_drop: f64,
@@ -58,6 +61,10 @@ enum Metric {
     Top5,
     /// Both models choose the same class; needs no labels.
     Agreement,
+    /// A single score is on the right side: above 1/2 behind a sigmoid, else above 0, exactly where the label is 1.
+    Binary,
+    /// Root of the mean squared error of predicted values; needs --target. The drop is by how many per cent it grew.
+    Rmse,
 }
 
 impl From<Metric> for dlquantizer::Metric {
@@ -66,6 +73,8 @@ impl From<Metric> for dlquantizer::Metric {
             Metric::Top1 => Self::Top1,
             Metric::Top5 => Self::Top5,
             Metric::Agreement => Self::Agreement,
+            Metric::Binary => Self::Binary,
+            Metric::Rmse => Self::RootMeanSquaredError,
         }
     }
 }
@@ -102,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<ValidateReport> {
             );
         }
     }
-    validate(&float, &int8, &samples, args.metric.into(), args.max_drop).with_context(|| {
+    validate(&float, &int8, &samples, args.metric.into(), args.target.as_deref(), args.max_drop).with_context(|| {
         format!("cannot compare {} with {} on {}", args.float.display(), args.int8.display(), args.data.data.display())
     })
 }
@@ -113,9 +122,10 @@ pub(crate) fn validate(
     int8: &Session,
     samples: &Dataset,
     metric: dlquantizer::Metric,
+    target: Option<&str>,
     max_drop: f64,
 ) -> Result<ValidateReport> {
-    let validation = Validation::compare(float, int8, samples, metric)?;
+    let validation = Validation::compare_to(float, int8, samples, metric, target)?;
     Ok(ValidateReport { max_drop, verdict: validation.verdict(max_drop), validation })
 }
 
@@ -130,7 +140,13 @@ fn points(text: &str) -> Result<f64, String> {
 impl Report for ValidateReport {
     fn text(&self) -> String {
         let Validation { metric, samples, float, int8, drop, agreement, tensors } = &self.validation;
-        let metric = format!("{metric:?}").to_lowercase();
+        let word = metric.word();
+        let (shown, unit): (fn(f64) -> String, _) = match metric {
+            dlquantizer::Metric::RootMeanSquaredError => (|error| format!("{error:.4}"), "per cent"),
+            _ => (format::percent, "points"),
+        };
+        let mut measures = vec![(format!("{word} float"), shown(*float)), (format!("{word} int8"), shown(*int8))];
+        measures.extend(agreement.map(|agreement| ("same class".to_owned(), format::percent(agreement))));
         let columns = [Column::Text("Quantized Tensor"), Column::Number("SQNR [dB]")];
         let rows = tensors.iter().map(|tensor| {
             let sqnr = tensor.sqnr_db.map_or_else(|| "exact".to_owned(), |sqnr| format!("{sqnr:.1}"));
@@ -141,13 +157,9 @@ impl Report for ValidateReport {
             Verdict::Fail => "FAIL",
         };
         format!(
-            "{}\n{}\n{verdict}: {metric} drop {drop:.2} points on {} samples, at most {} allowed\n",
+            "{}\n{}\n{verdict}: {word} drop {drop:.2} {unit} on {} samples, at most {} allowed\n",
             format::table(columns, rows),
-            format::pairs([
-                (&format!("{metric} float"), format::percent(*float)),
-                (&format!("{metric} int8"), format::percent(*int8)),
-                ("same class", format::percent(*agreement)),
-            ]),
+            format::pairs(measures),
             format::count(*samples),
             self.max_drop,
         )
