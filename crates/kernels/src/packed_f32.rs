@@ -38,7 +38,10 @@ impl PackedF32 {
         #[expect(clippy::expect_used, reason = "documented: no memory could hold the weights")]
         let padded = padded.expect("pack_f32: padded weights exceed the address space");
         (self.k, self.n) = (k, n);
-        self.lines.resize(padded.div_ceil(LINE), Line([0.0; LINE]));
+        // Weights of several sizes may take turns: what a larger one needed is kept.
+        if self.lines.len() < padded.div_ceil(LINE) {
+            self.lines.resize(padded.div_ceil(LINE), Line([0.0; LINE]));
+        }
         if weights.is_empty() {
             return;
         }
@@ -82,7 +85,7 @@ impl PackedF32 {
         self.isa
     }
 
-    /// Memory the packed weights take, padding included.
+    /// Memory the packed weights take, padding and what larger ones before them took included.
     pub fn bytes(&self) -> usize {
         size_of_val(self.lines.as_slice())
     }
