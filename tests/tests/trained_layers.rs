@@ -7,8 +7,8 @@ use int8_inference::{Session, SessionOptions};
 use ndarray::{ArrayD, IxDyn};
 use onnx_model::Model;
 use trainer::{
-    Activation, Dense, Layer, LayerKind, Loss, Normalize, Optimizer, Returns, Schedule, TrainConfig, Trainer, activate,
-    alpha_dropout, batch_norm, dense, dropout, embedding, gru, layer_norm, lstm,
+    Activation, Dense, Layer, LayerKind, Loss, Normalize, Returns, TrainConfig, Trainer, activate, alpha_dropout,
+    batch_norm, dense, dropout, embedding, gru, layer_norm, lstm,
 };
 
 const SAMPLES: usize = 24;
@@ -29,19 +29,14 @@ fn named(kinds: Vec<LayerKind>) -> Vec<Layer> {
 }
 
 fn config(layers: Vec<LayerKind>) -> TrainConfig {
-    TrainConfig {
-        seed: 1,
-        epochs: 3,
-        batch_size: 5,
-        normalize: Normalize::None,
-        validation: None,
-        schedule: Schedule::Constant,
-        optimizer: Optimizer::adam(0.02),
-        loss: None,
-        target: None,
-        layers: named(layers),
-        outputs: Vec::new(),
-    }
+    let base = r#"
+        epochs = 3
+        batch_size = 5
+        normalize = "none"
+        optimizer = { kind = "adam", learning_rate = 0.02 }
+        layer = [{ kind = "dense", name = "replaced" }]
+    "#;
+    TrainConfig { layers: named(layers), ..TrainConfig::from_toml(base).unwrap() }
 }
 
 fn input(name: &str, samples: ArrayD<f32>) -> Input {
