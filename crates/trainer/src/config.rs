@@ -64,6 +64,10 @@ pub struct TrainConfig {
     /// The array of the data set that the one output should predict. Default: its labels; not beside `outputs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Whether the loss sees that array brought to mean 0 and standard deviation 1; the model still answers in its units. Default false; not
+    /// beside `outputs`.
+    #[serde(default)]
+    pub normalize_target: bool,
     /// The layers, each after those it reads.
     #[serde(rename = "layer", default)]
     pub layers: Vec<Layer>,
@@ -87,6 +91,10 @@ pub struct Output {
     /// The array of the data set that says what the answers should be. Default: its labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Whether the loss sees that array brought to mean 0 and standard deviation 1, over the training part and for each column; the model
+    /// still answers in its units. Default false.
+    #[serde(default)]
+    pub normalize_target: bool,
 }
 
 fn one() -> f64 {
@@ -169,11 +177,22 @@ impl TrainConfig {
     }
 
     fn check_outputs(&self) -> Result<()> {
-        if !self.outputs.is_empty() && (self.loss.is_some() || self.target.is_some()) {
-            let setting = if self.loss.is_some() { "loss" } else { "target" };
-            return Err(Error::setting(setting, "a value", "left out where there is an [[output]], which has its own"));
+        let alone = [
+            ("loss", self.loss.is_some()),
+            ("target", self.target.is_some()),
+            ("normalize_target", self.normalize_target),
+        ];
+        if let Some((setting, _)) = alone.iter().find(|(_, given)| *given && !self.outputs.is_empty()) {
+            return Err(Error::setting(
+                *setting,
+                "a value",
+                "left out where there is an [[output]], which has its own",
+            ));
         }
         for output in self.heads() {
+            if output.normalize_target && output.loss.takes_labels() {
+                return Err(Error::setting("normalize_target", true, "left out under a loss of classes"));
+            }
             if !(output.weight > 0.0 && output.weight <= f64::from(f32::MAX)) {
                 let setting = format!("weight of output {}", output.layer);
                 return Err(Error::setting(setting, output.weight, "a finite number above 0"));

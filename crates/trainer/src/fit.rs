@@ -22,7 +22,7 @@ use crate::samples::Samples;
 use crate::schedule::Rates;
 use crate::score::{Score, Tally};
 use crate::stopping::{Best, Keep, Verdict};
-use crate::trained::{NetworkInput, Trained, answers, check_targets, losses, requests, widths};
+use crate::trained::{Answers, NetworkInput, Trained, answers, check_targets, losses, requests, widths};
 
 /// Trains networks as a [`TrainConfig`] says.
 #[derive(Clone, Debug)]
@@ -175,13 +175,21 @@ impl<'a> Run<'a> {
         }
         let widths = widths(&samples, &outputs, dataset.class_count());
         let mut rng = generator(config.seed, Purpose::Weights, 0);
-        let network = Network::new(&config.layers, &samples.shapes(), &requests(&outputs, &widths), &mut rng)?;
+        let mut network = Network::new(&config.layers, &samples.shapes(), &requests(&outputs, &widths), &mut rng)?;
         check_targets(&network, &samples, &outputs)?;
+        for (head, wanted) in samples.targets.iter().enumerate() {
+            if let Some(normalization) = wanted.normalization(samples.len(), &training) {
+                network.set_target_normalization(head, normalization);
+            }
+        }
 
         let input = |input: &crate::samples::Features| NetworkInput {
             name: input.name.to_owned(),
             shape: input.shape.to_vec(),
-            normalization: Normalization::fit(config.normalize, input.values, samples.len(), &training),
+            normalization: match config.reads_numbers(input.name) {
+                true => None,
+                false => Normalization::fit(config.normalize, input.values, samples.len(), &training),
+            },
         };
         let trained = Trained {
             inputs: samples.inputs.iter().map(input).collect(),
@@ -335,14 +343,15 @@ impl<'a> Run<'a> {
         gradients.clear();
         let mut loss = 0.0;
         for (index, (output, function)) in self.outputs.iter().zip(&self.trained.losses).enumerate() {
-            let answers = answers(network, activations, index, rows.len());
+            let Answers { scored, judged } = answers(network, activations, index, rows.len());
             let wanted = samples.targets[index].gather(rows);
             let gradient = network.head_gradient(gradients, index, rows.len());
-            let part = output.weight * function.evaluate(answers, wanted.view(), gradient);
+            let seen = wanted.seen_by_loss(network, index);
+            let part = output.weight * function.evaluate(scored, seen.view(), gradient);
             if output.weight != 1.0 {
                 gradient.iter_mut().for_each(|by| *by *= output.weight as f32);
             }
-            tally.add_answers(index, function, answers, wanted.view());
+            tally.add_answers(index, function, judged, wanted.view());
             if !part.is_finite() {
                 let culprit = network.first_non_finite(activations, rows.len());
                 let overflow = || Culprit { layer: output.layer.clone(), place: Place::Loss };

@@ -63,7 +63,8 @@ pub enum Loss {
     /// `(ln(2 pi v) + (y - m)^2 / v) / 2`, in the mean over the columns of the target.
     ///
     /// The network's output is `[means..., logarithms...]`, twice as wide as the target, and `v = minimum_variance + exp(s)` for a
-    /// logarithm `s` (Kendall & Gal 2017, eq. 8, with a floor), so that no finite output overflows the loss.
+    /// logarithm `s` (Kendall & Gal 2017, eq. 8, with a floor), so that no finite output overflows the loss. The model gives `[means...,
+    /// variances...]`.
     GaussianNll {
         /// Added to the variance, above 0; default 1e-6.
         #[serde(default = "millionth")]
@@ -130,6 +131,14 @@ impl Loss {
     /// Whether the labels of the data can be the targets.
     pub(crate) fn takes_labels(&self) -> bool {
         matches!(self, Self::CrossEntropy { .. } | Self::BinaryCrossEntropy { .. })
+    }
+
+    /// What is added to predicted variances.
+    pub(crate) fn minimum_variance(&self) -> Option<f64> {
+        match self {
+            Self::GaussianNll { minimum_variance } => Some(*minimum_variance),
+            _ => None,
+        }
     }
 
     /// The function that the loss applies itself.

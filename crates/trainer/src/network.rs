@@ -1,14 +1,17 @@
 //! How layers work together: a graph of steps, run forwards to the answers and backwards to the gradients.
 
+mod answer;
 mod build;
 
 use std::mem;
 use std::ops::Range;
 
 use crate::error::{Culprit, Error, Place, Result};
+use crate::normalize::Normalization;
 use crate::op::{Backward, Forward, Mode, Op, Parameter};
 use crate::optimizer::ParameterInfo;
 
+pub(crate) use self::answer::AnswerForm;
 pub(crate) use self::build::HeadRequest;
 
 /// The most values one tensor may have: an ONNX file is limited to 2 GiB, which is 2^29 values of f32.
@@ -56,6 +59,10 @@ pub(crate) struct Head {
     pub(crate) scored: usize,
     /// What the model gives.
     pub(crate) given: usize,
+    /// What is compared with the targets as they are: logits, or values in the units of the target.
+    pub(crate) judged: usize,
+    /// Where the losses see normalized targets: the parameter that is their mean; their standard deviation comes next.
+    target: Option<usize>,
 }
 
 /// Room for all values of a network, for up to a fixed number of samples.
@@ -145,6 +152,30 @@ impl Network {
         let value = self.heads[head].scored;
         gradients.known[value] = true;
         &mut gradients.values[value][..rows * self.values[value].size]
+    }
+
+    /// Sets what brings the targets of a head to mean 0 and standard deviation 1.
+    pub(crate) fn set_target_normalization(&mut self, head: usize, Normalization { mean, std }: Normalization) {
+        if let Some(at) = self.heads[head].target {
+            self.parameters[at].values = mean;
+            self.parameters[at + 1].values = std;
+        }
+    }
+
+    /// Whether the loss of a head sees normalized targets.
+    pub(crate) fn normalizes_targets(&self, head: usize) -> bool {
+        self.heads[head].target.is_some()
+    }
+
+    /// Targets `[rows, columns]` of a head as its loss sees them.
+    pub(crate) fn normalize_targets(&self, head: usize, targets: &mut [f32]) {
+        let Some(at) = self.heads[head].target else { return };
+        let (mean, std) = (&self.parameters[at].values, &self.parameters[at + 1].values);
+        for row in targets.chunks_exact_mut(mean.len()) {
+            for (value, (mean, std)) in row.iter_mut().zip(mean.iter().zip(std)) {
+                *value = (*value - mean) / std;
+            }
+        }
     }
 
     /// Carries the gradients of the heads back to all parameters.

@@ -7,8 +7,10 @@ use dataset::{Dataset, Input};
 use crate::augment::Augmentation;
 use crate::config::{Output, TrainConfig};
 use crate::error::{Error, Result};
+use crate::layers::LayerKind;
 use crate::loss::Targets;
-use crate::normalize::Normalization;
+use crate::network::{AnswerForm, Network};
+use crate::normalize::{Normalization, Normalize};
 
 /// The arrays of a data set by what they are for.
 pub(crate) struct Samples<'a> {
@@ -132,6 +134,14 @@ impl<'a> Wanted<'a> {
         Ok(Self::Classes(classes.into(), per_sample))
     }
 
+    /// Mean and standard deviation of each column over the targets at `rows`; `None` of classes.
+    pub(crate) fn normalization(&self, samples: usize, rows: &[usize]) -> Option<Normalization> {
+        match self {
+            Self::Classes(..) => None,
+            Self::Values(values, _) => Normalization::fit(Normalize::Feature, values, samples, rows),
+        }
+    }
+
     /// The targets at `rows`.
     pub(crate) fn gather(&self, rows: &[usize]) -> Gathered {
         match self {
@@ -145,13 +155,26 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The targets of a batch.
+/// The targets of a batch, in row-major order.
+#[derive(Clone)]
 pub(crate) enum Gathered {
     Classes(Vec<u32>),
     Values(Vec<f32>),
 }
 
 impl Gathered {
+    /// These targets of output `output` as its loss sees them.
+    pub(crate) fn seen_by_loss(&self, network: &Network, output: usize) -> Cow<'_, Self> {
+        match self {
+            Self::Values(values) if network.normalizes_targets(output) => {
+                let mut values = values.clone();
+                network.normalize_targets(output, &mut values);
+                Cow::Owned(Self::Values(values))
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
+
     pub(crate) fn view(&self) -> Targets<'_> {
         match self {
             Self::Classes(classes) => Targets::Classes(classes),
@@ -170,7 +193,24 @@ fn check_finite(input: &str, values: &[f32], samples: usize) -> Result<()> {
     }
 }
 
+impl Output {
+    /// What becomes of the values its loss scores, if they are no answers yet.
+    pub(crate) fn form(&self) -> Option<AnswerForm> {
+        let form = AnswerForm { minimum_variance: self.loss.minimum_variance(), normalized: self.normalize_target };
+        (form.normalized || form.minimum_variance.is_some()).then_some(form)
+    }
+}
+
 impl TrainConfig {
+    /// Whether an input holds the numbers of an embedding's entries, which are never normalized.
+    pub(crate) fn reads_numbers(&self, input: &str) -> bool {
+        let mut readers =
+            self.layers.iter().enumerate().filter(|(_, layer)| matches!(layer.kind, LayerKind::Embedding(_)));
+        readers.any(|(index, layer)| {
+            (layer.inputs.is_empty() && index == 0) || layer.inputs.iter().any(|name| name == input)
+        })
+    }
+
     /// The outputs of the network: those listed, or the last layer with the one loss.
     pub(crate) fn heads(&self) -> Vec<Output> {
         match self.layers.last() {
@@ -179,6 +219,7 @@ impl TrainConfig {
                 loss: self.loss.clone().unwrap_or_default(),
                 weight: 1.0,
                 target: self.target.clone(),
+                normalize_target: self.normalize_target,
             }],
             _ => self.outputs.clone(),
         }

@@ -127,11 +127,11 @@ impl Trained {
             self.forward(network, samples, rows, Mode::Inference, None, &mut activations);
             let mut loss = 0.0;
             for (index, (output, function)) in self.outputs.iter().zip(&self.losses).enumerate() {
-                let answers = answers(network, &activations, index, rows.len());
+                let Answers { scored, judged } = answers(network, &activations, index, rows.len());
                 let wanted = samples.targets[index].gather(rows);
-                let gradient = &mut unused_gradient[..answers.len()];
-                loss += output.weight * function.evaluate(answers, wanted.view(), gradient);
-                tally.add_answers(index, function, answers, wanted.view());
+                let gradient = &mut unused_gradient[..scored.len()];
+                loss += output.weight * function.evaluate(scored, wanted.seen_by_loss(network, index).view(), gradient);
+                tally.add_answers(index, function, judged, wanted.view());
             }
             tally.add_loss(loss, rows.len());
         }
@@ -155,10 +155,19 @@ impl Trained {
     }
 }
 
-/// The answers `[rows * steps, width]` that output `index` scores, to the first `rows` samples.
-pub(crate) fn answers<'a>(network: &Network, activations: &'a Activations, index: usize, rows: usize) -> &'a [f32] {
-    let scored = network.heads[index].scored;
-    &activations.values[scored][..rows * network.value(scored).size]
+/// What an output gives for the rows of a batch, each `[rows * steps, width]`.
+pub(crate) struct Answers<'a> {
+    /// What the loss looks at.
+    pub(crate) scored: &'a [f32],
+    /// What is compared with the targets as they are.
+    pub(crate) judged: &'a [f32],
+}
+
+/// The answers of output `index` to the first `rows` samples.
+pub(crate) fn answers<'a>(network: &Network, activations: &'a Activations, index: usize, rows: usize) -> Answers<'a> {
+    let values = |value: usize| &activations.values[value][..rows * network.value(value).size];
+    let Head { scored, judged, .. } = network.heads[index];
+    Answers { scored: values(scored), judged: values(judged) }
 }
 
 /// The loss of each output, with what it takes from the targets at `training`.
@@ -180,7 +189,12 @@ pub(crate) fn losses(
 pub(crate) fn requests<'a>(outputs: &'a [Output], widths: &[Option<usize>]) -> Vec<HeadRequest<'a>> {
     let outputs = outputs.iter().zip(widths);
     outputs
-        .map(|(output, &width)| HeadRequest { layer: &output.layer, width, absorbs: output.loss.absorbs() })
+        .map(|(output, &width)| HeadRequest {
+            layer: &output.layer,
+            width,
+            absorbs: output.loss.absorbs(),
+            form: output.form(),
+        })
         .collect()
 }
 

@@ -56,6 +56,7 @@ fn every_setting_arrives() {
             optimizer: Optimizer::sgd(1.0, 0.9),
             loss: None,
             target: None,
+            normalize_target: false,
             layers: vec![
                 Layer::new("fc1", dense(64).activation(Activation::Relu)),
                 Layer::new("fc2", Dense::default()),

@@ -43,6 +43,7 @@ fn train(first_layer: &str, normalize: Normalize, dataset: &Dataset) -> Result<T
         optimizer: Optimizer::adam(0.01),
         loss: None,
         target: None,
+        normalize_target: false,
         layers,
         outputs: Vec::new(),
     };

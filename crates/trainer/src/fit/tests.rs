@@ -4,7 +4,8 @@ use ndarray::{Array2, ArrayD, array};
 use super::*;
 use crate::activation::Activation;
 use crate::error::Place;
-use crate::layers::{Dense, Layer, dense, flatten};
+use crate::layers::{Dense, Layer, dense, embedding, flatten};
+use crate::loss::Loss;
 use crate::normalize::Normalize;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
@@ -45,6 +46,7 @@ pub(super) fn config(optimizer: Optimizer) -> TrainConfig {
         optimizer,
         loss: None,
         target: None,
+        normalize_target: false,
         layers: vec![Layer::new("hidden", dense(16).activation(Activation::Relu)), Layer::new("out", Dense::default())],
         outputs: Vec::new(),
     }
@@ -316,4 +318,44 @@ fn every_layer_has_a_gradient_after_every_epoch() {
     assert_eq!(seen.len(), 40);
     assert!(seen.iter().all(|(_, norm)| *norm > 0.0 && norm.is_finite()));
     assert_eq!((seen[0].0.as_str(), seen[1].0.as_str()), ("hidden", "out"));
+}
+
+#[test]
+fn values_far_from_zero_are_learnt_in_their_units() {
+    let x = Array2::from_shape_fn((64, 1), |(i, _)| i as f32 / 8.0 - 4.0);
+    let y = x.mapv(|x| 5000.0 + 40.0 * x);
+    let input = |name: &str, samples: &Array2<f32>| Input { name: name.into(), samples: samples.clone().into_dyn() };
+    let line = Dataset::new(vec![input("x", &x), input("price", &y)], None).unwrap();
+    for (loss, columns) in [(Loss::MeanSquaredError, 1), (Loss::gaussian_nll(), 2)] {
+        let config = TrainConfig {
+            epochs: 60,
+            loss: Some(loss),
+            target: Some("price".into()),
+            normalize_target: true,
+            layers: vec![Layer::new("out", Dense::default())],
+            ..config(Optimizer::adam(0.05))
+        };
+        let trained = fit(&config, &line).unwrap();
+        let score = trained.score(&line).unwrap();
+        assert!(score.absolute_error.unwrap() < 2.0 && score.r_squared.unwrap() > 0.99, "{score:?}");
+        let answers = &trained.predict(&line).unwrap()[0];
+        assert_eq!(answers.shape(), [64, columns]);
+        assert!((answers[[0, 0]] - y[[0, 0]]).abs() < 10.0);
+        // A variance in the square of the unit, small beside that of the target.
+        assert!(columns == 1 || (answers[[0, 1]] > 0.0 && answers[[0, 1]] < 100.0), "{answers}");
+    }
+    let labels = TrainConfig { normalize_target: true, ..config(Optimizer::adam(0.05)) };
+    assert!(Trainer::new(labels).unwrap_err().to_string().contains("normalize_target"));
+}
+
+#[test]
+fn numbers_of_entries_are_not_normalized() {
+    let words = Array2::from_shape_fn((40, 3), |(i, step)| ((i * 7 + step * 3) % 5) as f32);
+    let labels: Vec<u32> = words.rows().into_iter().map(|row| u32::from(row[2] > 1.0)).collect();
+    let layers =
+        vec![Layer::new("words", embedding(5, 4)), Layer::new("flat", flatten()), Layer::new("out", Dense::default())];
+    let config = TrainConfig { layers, ..config(Optimizer::adam(0.05)) };
+    let trained = fit(&config, &data(words.clone(), &labels)).unwrap();
+    assert_eq!(trained.inputs[0].normalization, None);
+    assert_eq!(trained.accuracy(&data(words, &labels)).unwrap(), Some(100.0));
 }

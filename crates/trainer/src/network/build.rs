@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Head, MAX_VALUES, Network, Step, Value};
+use super::{AnswerForm, Head, MAX_VALUES, Network, Step, Value};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::layers::{Context, Layer, LayerKind, activate};
@@ -16,6 +16,8 @@ pub(crate) struct HeadRequest<'a> {
     pub(crate) width: Option<usize>,
     /// The function that the loss applies itself.
     pub(crate) absorbs: Option<Activation>,
+    /// What becomes of the scored values, if they are no answers yet.
+    pub(crate) form: Option<AnswerForm>,
 }
 
 impl Network {
@@ -43,7 +45,7 @@ impl Network {
                 rng,
             )?;
         }
-        let heads = heads.iter().map(|head| builder.head(head)).collect::<Result<Vec<_>>>()?;
+        let heads = heads.iter().map(|head| builder.head(head, rng)).collect::<Result<Vec<_>>>()?;
         if let Some(twice) = (1..heads.len()).find(|&i| heads[..i].iter().any(|head| head.scored == heads[i].scored)) {
             return Err(Error::DuplicateOutput { layer: heads[twice].layer.clone() });
         }
@@ -155,19 +157,25 @@ impl Builder {
         Ok(output)
     }
 
-    fn head(&self, head: &HeadRequest) -> Result<Head> {
-        let given = *self.answers.get(head.layer).ok_or_else(|| {
+    fn head(&mut self, head: &HeadRequest, rng: &mut ChaCha8Rng) -> Result<Head> {
+        let answer = *self.answers.get(head.layer).ok_or_else(|| {
             let known: Vec<&str> = self.answers.keys().map(String::as_str).collect();
             Error::UnknownOutput { layer: head.layer.to_owned(), known: known.join(", ") }
         })?;
         let scored = match self.functions.get(head.layer) {
             Some((function, input)) if Some(*function) == head.absorbs => *input,
-            _ => given,
+            _ => answer,
         };
         if !self.values[scored].learnt {
             return Err(Error::NothingToLearn { layer: head.layer.to_owned() });
         }
-        Ok(Head { layer: head.layer.to_owned(), scored, given })
+        let Some(form) = head.form else {
+            return Ok(Head { layer: head.layer.to_owned(), scored, given: answer, judged: scored, target: None });
+        };
+        let built = form.build(&self.values[answer].shape);
+        let target = form.normalized.then_some(self.parameters.len());
+        let given = self.step(head.layer, format!("{}.answer", head.layer), vec![answer], built, rng)?;
+        Ok(Head { layer: head.layer.to_owned(), scored, given, judged: given, target })
     }
 
     /// The first layer whose answer nobody reads.

@@ -17,7 +17,7 @@ fn branched() -> Vec<Layer> {
 }
 
 fn head(layer: &str, absorbs: Option<Activation>) -> HeadRequest<'_> {
-    HeadRequest { layer, width: None, absorbs }
+    HeadRequest { layer, width: None, absorbs, form: None }
 }
 
 fn network(layers: &[Layer], heads: &[HeadRequest]) -> Result<Network> {
