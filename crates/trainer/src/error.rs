@@ -205,6 +205,24 @@ pub enum Error {
         value: f32,
     },
 
+    /// An embedding is asked for an entry it does not have.
+    #[error(
+        "sample {sample} of input `{input}` holds {value}, but layer `{layer}` has {entries} entries, numbered from 0 in whole numbers; raise \
+         `{layer}.entries` or mend the data"
+    )]
+    NoEntry {
+        /// The embedding.
+        layer: String,
+        /// The input it reads.
+        input: String,
+        /// Index of the first such sample.
+        sample: usize,
+        /// What it holds.
+        value: f32,
+        /// How many entries there are.
+        entries: usize,
+    },
+
     /// Answers and targets differ in shape.
     #[error(
         "output `{layer}` answers each sample with shape {found:?}, but the target has {wanted} per sample; change the last layers, for \

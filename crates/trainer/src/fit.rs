@@ -168,6 +168,7 @@ impl<'a> Run<'a> {
         let outputs = config.heads();
         let samples = Samples::labelled(dataset, &outputs)?;
         samples.check_finite()?;
+        samples.check_entries(config)?;
         let (training, validation) = split(config, samples.len())?;
 
         if let Some(augment) = config.augment {
@@ -186,9 +187,9 @@ impl<'a> Run<'a> {
         let input = |input: &crate::samples::Features| NetworkInput {
             name: input.name.to_owned(),
             shape: input.shape.to_vec(),
-            normalization: match config.reads_numbers(input.name) {
-                true => None,
-                false => Normalization::fit(config.normalize, input.values, samples.len(), &training),
+            normalization: match config.embedding_of(input.name) {
+                Some(_) => None,
+                None => Normalization::fit(config.normalize, input.values, samples.len(), &training),
             },
         };
         let trained = Trained {

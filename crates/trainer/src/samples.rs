@@ -7,7 +7,7 @@ use dataset::{Dataset, Input};
 use crate::augment::Augmentation;
 use crate::config::{Output, TrainConfig};
 use crate::error::{Error, Result};
-use crate::layers::LayerKind;
+use crate::layers::{Embedding, LayerKind};
 use crate::loss::Targets;
 use crate::network::{AnswerForm, Network};
 use crate::normalize::{Normalization, Normalize};
@@ -60,6 +60,24 @@ impl<'a> Samples<'a> {
     pub(crate) fn check_finite(&self) -> Result<()> {
         for input in &self.inputs {
             check_finite(input.name, input.values, self.len)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses numbers of entries that an embedding does not have.
+    pub(crate) fn check_entries(&self, config: &TrainConfig) -> Result<()> {
+        for input in &self.inputs {
+            let Some((layer, embedding)) = config.embedding_of(input.name) else { continue };
+            let is_entry = |value: &f32| value.fract() == 0.0 && *value >= 0.0 && (*value as usize) < embedding.entries;
+            if let Some(at) = input.values.iter().position(|value| !is_entry(value)) {
+                return Err(Error::NoEntry {
+                    layer: layer.to_owned(),
+                    input: input.name.to_owned(),
+                    sample: at * self.len / input.values.len(),
+                    value: input.values[at],
+                    entries: embedding.entries,
+                });
+            }
         }
         Ok(())
     }
@@ -202,12 +220,14 @@ impl Output {
 }
 
 impl TrainConfig {
-    /// Whether an input holds the numbers of an embedding's entries, which are never normalized.
-    pub(crate) fn reads_numbers(&self, input: &str) -> bool {
-        let mut readers =
-            self.layers.iter().enumerate().filter(|(_, layer)| matches!(layer.kind, LayerKind::Embedding(_)));
-        readers.any(|(index, layer)| {
-            (layer.inputs.is_empty() && index == 0) || layer.inputs.iter().any(|name| name == input)
+    /// The embedding that reads an input, whose values then are the numbers of entries and never normalized.
+    pub(crate) fn embedding_of(&self, input: &str) -> Option<(&str, &Embedding)> {
+        self.layers.iter().enumerate().find_map(|(index, layer)| {
+            let reads = (layer.inputs.is_empty() && index == 0) || layer.inputs.iter().any(|name| name == input);
+            match &layer.kind {
+                LayerKind::Embedding(embedding) if reads => Some((layer.name.as_str(), embedding)),
+                _ => None,
+            }
         })
     }
 

@@ -357,5 +357,12 @@ fn numbers_of_entries_are_not_normalized() {
     let config = TrainConfig { layers, ..config(Optimizer::adam(0.05)) };
     let trained = fit(&config, &data(words.clone(), &labels)).unwrap();
     assert_eq!(trained.inputs[0].normalization, None);
-    assert_eq!(trained.accuracy(&data(words, &labels)).unwrap(), Some(100.0));
+    assert_eq!(trained.accuracy(&data(words.clone(), &labels)).unwrap(), Some(100.0));
+
+    for value in [5.0, -1.0, 0.5] {
+        let mut words = words.clone();
+        words[[3, 1]] = value;
+        let message = refusal(&config, &data(words, &labels));
+        assert!(message.contains("sample 3") && message.contains("`words` has 5 entries"), "{message}");
+    }
 }
