@@ -15,7 +15,7 @@ use onnx_model::Model;
 use serde::Serialize;
 
 use crate::probe::{PROBE_KEY, Probe};
-use crate::{Calibration, Error, FloatModel, Layer, LayerRecipe, Precision, QuantParams, Recipe};
+use crate::{Calibration, Error, FloatModel, Layer, LayerRecipe, MIN_SCALE, Precision, QuantParams, QuantType, Recipe};
 
 /// Metadata key of the recipe, as TOML.
 pub const RECIPE_KEY: &str = "quantize.recipe";
@@ -63,8 +63,52 @@ impl Recipe {
     /// When the calibration belongs to another model, a pattern of the recipe matches no layer, no layer can be quantized, a weight is
     /// not finite, or the model's operator set is too old to be raised.
     pub fn emit(&self, model: &FloatModel, calibration: &Calibration) -> Result<Int8Model, Error> {
+        self.emit_by(model, &self.activations(model, calibration)?, Some(calibration))
+    }
+
+    /// How the activations are quantized that the int8 layers of a model read, and those that these are made of in 8 bits: what
+    /// [`Recipe::emit`] does, by the names of the tensors.
+    ///
+    /// # Errors
+    ///
+    /// When the calibration belongs to another model or lacks a tensor, or a pattern of the recipe matches no layer.
+    pub fn activations(
+        &self,
+        model: &FloatModel,
+        calibration: &Calibration,
+    ) -> Result<BTreeMap<String, QuantParams>, Error> {
         calibration.check_model(model.digest())?;
-        self.emit_by(model, Some(calibration))
+        let chosen = self.chosen(model)?;
+        let raised = opset::raised(model.prepared(), chosen.iter().map(|(_, choice)| choice))?;
+        match chosen.iter().any(|(_, choice)| choice.precision == Precision::Int8) {
+            true => placement::activations(&raised, &chosen, self, calibration),
+            false => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// [`Recipe::emit`] with activations quantized as given, by the names of the tensors, instead of read off a calibration: what a
+    /// training with simulated quantization found out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::emit`]; also when parameters are of another type than the recipe's activations, or no usable ones, or those of an int8
+    /// layer's input are missing.
+    pub fn emit_with(
+        &self,
+        model: &FloatModel,
+        activations: &BTreeMap<String, QuantParams>,
+    ) -> Result<Int8Model, Error> {
+        let quant_type = QuantType::from(self.activations);
+        let usable = |params: &QuantParams| {
+            params.quant_type == quant_type
+                && params.scale.is_finite()
+                && params.scale >= MIN_SCALE
+                && (quant_type.min()..=quant_type.max()).contains(&params.zero_point)
+        };
+        match activations.iter().find(|(_, params)| !usable(params)) {
+            Some((tensor, params)) => Err(Error::UnusableParams { tensor: tensor.clone(), params: *params }),
+            None => self.emit_by(model, activations, None),
+        }
     }
 
     /// [`Recipe::emit`] of a recipe that needs no calibration: none of its layers is [`Precision::Int8`].
@@ -73,25 +117,31 @@ impl Recipe {
     ///
     /// As [`Recipe::emit`]; also when a layer does need a calibration.
     pub fn emit_uncalibrated(&self, model: &FloatModel) -> Result<Int8Model, Error> {
-        self.emit_by(model, None)
+        match self.chosen(model)?.iter().find(|(_, choice)| choice.precision == Precision::Int8) {
+            Some((layer, _)) => Err(Error::NeedsCalibration { layer: layer.name.clone() }),
+            None => self.emit_by(model, &BTreeMap::new(), None),
+        }
     }
 
-    fn emit_by(&self, model: &FloatModel, calibration: Option<&Calibration>) -> Result<Int8Model, Error> {
+    /// The layers of a model with what the recipe says of each.
+    fn chosen<'m>(&self, model: &'m FloatModel) -> Result<Vec<(&'m Layer, LayerRecipe)>, Error> {
         let layers = model.layers();
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-        let choices = self.for_layers(&names)?;
-        let chosen: Vec<(&Layer, LayerRecipe)> = layers.iter().zip(choices).collect();
+        Ok(layers.iter().zip(self.for_layers(&names)?).collect())
+    }
+
+    fn emit_by(
+        &self,
+        model: &FloatModel,
+        params: &BTreeMap<String, QuantParams>,
+        calibration: Option<&Calibration>,
+    ) -> Result<Int8Model, Error> {
+        let chosen = self.chosen(model)?;
         if chosen.iter().all(|(_, choice)| choice.precision == Precision::Float) {
-            return Err(Error::NothingToQuantize { layers: layers.len() });
+            return Err(Error::NothingToQuantize { layers: chosen.len() });
         }
         let raised = opset::raised(model.prepared(), chosen.iter().map(|(_, choice)| choice))?;
-        let calibrated = chosen.iter().find(|(_, choice)| choice.precision == Precision::Int8);
-        let params = match (calibrated, calibration) {
-            (None, _) => BTreeMap::new(),
-            (Some(_), Some(calibration)) => placement::activations(&raised, &chosen, self, calibration)?,
-            (Some((layer, _)), None) => return Err(Error::NeedsCalibration { layer: layer.name.clone() }),
-        };
-        let (graph, layers) = graph::quantized(&raised, &chosen, &params, self.activations)?;
+        let (graph, layers) = graph::quantized(&raised, &chosen, params, self.activations)?;
         let mut emitted = raised.with_graph(graph).with_producer("quantize", env!("CARGO_PKG_VERSION"));
         for entry in &raised.proto().metadata_props {
             emitted.set_metadata(entry.key(), entry.value());

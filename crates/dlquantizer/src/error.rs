@@ -208,6 +208,17 @@ pub enum Error {
     /// A tensor that needs a range is not in the calibration.
     #[error("tensor \"{0}\" has no range in the calibration; calibrate this model again")]
     NotCalibrated(String),
+    /// Parameters that are given for an activation are not of the recipe's type, or out of their range.
+    #[error(
+        "tensor \"{tensor}\": cannot be quantized by scale {} and zero point {} as {:?}; give a finite scale of at least 2^-60 and a \
+         zero point of the type that the recipe has for activations", params.scale, params.zero_point, params.quant_type
+    )]
+    UnusableParams {
+        /// The tensor.
+        tensor: String,
+        /// What was given.
+        params: crate::QuantParams,
+    },
     /// A weight or bias is NaN or infinite.
     #[error(
         "layer \"{layer}\": element {position} of \"{tensor}\" is not finite; the float model is broken, train it again"

@@ -68,7 +68,7 @@ pub struct TrainConfig {
     /// beside `outputs`.
     #[serde(default)]
     pub normalize_target: bool,
-    /// The layers, each after those it reads.
+    /// The layers, each after those it reads; none to train a network further that is there already.
     #[serde(rename = "layer", default)]
     pub layers: Vec<Layer>,
     /// The outputs of a network that has several, or whose output is not the last layer.
@@ -136,7 +136,7 @@ impl TrainConfig {
     ///
     /// # Errors
     ///
-    /// If a count is 0, a rate is not a finite number above 0, there are no layers, a name is empty or used twice, or a setting of a layer,
+    /// If a count is 0, a rate is not a finite number above 0, a name is empty or used twice, or a setting of a layer,
     /// loss or output is out of its range.
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 {
@@ -159,9 +159,6 @@ impl TrainConfig {
     }
 
     fn check_layers(&self) -> Result<()> {
-        if self.layers.is_empty() {
-            return Err(Error::NoLayers);
-        }
         let mut names = HashSet::new();
         for (index, layer) in self.layers.iter().enumerate() {
             if layer.name.is_empty() {

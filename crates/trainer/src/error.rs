@@ -335,6 +335,28 @@ pub enum Error {
         cause: rayon::ThreadPoolBuildError,
     },
 
+    /// A part of an ONNX model that no layer of the trainer stands for.
+    #[error("the trainer cannot take over {node}: {reason}")]
+    Import {
+        /// The node, input or output.
+        node: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// A layer that is to compute in integers cannot.
+    #[error("layer `{layer}` cannot be trained in integers: {reason}; leave it in float")]
+    NotQuantizable {
+        /// The layer.
+        layer: String,
+        /// Why.
+        reason: String,
+    },
+
+    /// Layers are configured for a network that is there already.
+    #[error("the network to start from has layers; leave [[layer]] out of the training configuration")]
+    LayersGiven,
+
     /// Two parts of the ONNX model would have one name.
     #[error("the model would have two parts named `{name}`; rename the layer or the input array it belongs to")]
     NameTaken {

@@ -111,6 +111,11 @@ impl GraphWriter {
         self.push(node("Div", &format!("{prefix}normalize.div"), &[&centred, &std_name], &[]))
     }
 
+    #[cfg(test)]
+    pub(crate) fn into_parts(self) -> (Vec<NodeProto>, Vec<TensorProto>) {
+        (self.nodes, self.initializers)
+    }
+
     /// Gives a value another name, for all that give and read it.
     fn rename(&mut self, from: &str, to: &str) {
         for name in self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {

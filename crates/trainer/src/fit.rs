@@ -17,6 +17,7 @@ use crate::network::{Activations, Gradients, Network};
 use crate::normalize::Normalization;
 use crate::op::{Mode, Parameter};
 use crate::optimizer::OptimizerState;
+use crate::quantized::Quantization;
 use crate::random::{Purpose, generator};
 use crate::samples::Samples;
 use crate::schedule::Rates;
@@ -31,6 +32,9 @@ pub struct Trainer {
     threads: usize,
     checkpoint: Option<PathBuf>,
     resume: Option<PathBuf>,
+    /// What a training starts from in place of first values.
+    start: Option<Trained>,
+    quantization: Option<Quantization>,
 }
 
 /// Where a training stands after a batch.
@@ -72,10 +76,35 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// Those of [`TrainConfig::check`].
+    /// Those of [`TrainConfig::check`], and [`Error::NoLayers`].
     pub fn new(config: TrainConfig) -> Result<Self> {
         config.check()?;
-        Ok(Self { config, threads: 1, checkpoint: None, resume: None })
+        match config.layers.is_empty() {
+            true => Err(Error::NoLayers),
+            false => Ok(Self { config, threads: 1, start: None, quantization: None, checkpoint: None, resume: None }),
+        }
+    }
+
+    /// A trainer that goes on with a network, one trained before or [read](Trained::from_model) from an ONNX model: with its layers,
+    /// parameters and normalization in place of those of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayersGiven`] if the configuration has layers of its own; those of [`TrainConfig::check`].
+    pub fn from_trained(config: TrainConfig, start: Trained) -> Result<Self> {
+        if !config.layers.is_empty() {
+            return Err(Error::LayersGiven);
+        }
+        let config = TrainConfig { layers: start.layers.clone(), ..config };
+        config.check()?;
+        Ok(Self { config, threads: 1, start: Some(start), quantization: None, checkpoint: None, resume: None })
+    }
+
+    /// The same trainer for a network that computes in the integers of an 8-bit engine, in training and afterwards: what it learns holds for
+    /// the quantized model.
+    #[must_use]
+    pub fn quantized(self, quantization: Quantization) -> Self {
+        Self { quantization: Some(quantization), ..self }
     }
 
     /// The same trainer on so many threads; 0 for as many as the machine has. The trained network is the same bits for any number.
@@ -123,7 +152,7 @@ impl Trainer {
     }
 
     fn start<'a>(&'a self, dataset: &'a Dataset) -> Result<Run<'a>> {
-        let mut run = Run::new(&self.config, dataset)?;
+        let mut run = Run::new(self, dataset)?;
         if let Some(path) = &self.resume {
             run.restore(path)?;
         }
@@ -164,9 +193,14 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(config: &'a TrainConfig, dataset: &'a Dataset) -> Result<Self> {
+    fn new(trainer: &'a Trainer, dataset: &'a Dataset) -> Result<Self> {
+        let Trainer { config, start, quantization, .. } = trainer;
+        let start = start.as_ref();
         let outputs = config.heads();
-        let samples = Samples::labelled(dataset, &outputs)?;
+        let mut samples = Samples::labelled(dataset, &outputs)?;
+        if let Some(start) = start {
+            samples = start.of_trained_shape(samples)?;
+        }
         samples.check_finite()?;
         samples.check_entries(config)?;
         let (training, validation) = split(config, samples.len())?;
@@ -176,7 +210,18 @@ impl<'a> Run<'a> {
         }
         let widths = widths(&samples, &outputs, dataset.class_count());
         let mut rng = generator(config.seed, Purpose::Weights, 0);
-        let mut network = Network::new(&config.layers, &samples.shapes(), &requests(&outputs, &widths), &mut rng)?;
+        let shapes = start.map_or_else(|| samples.shapes(), Trained::shapes);
+        let mut network = Network::new(&config.layers, &shapes, &requests(&outputs, &widths), &mut rng)?;
+        if let Some(start) = start {
+            if let Some(quantization) = &start.quantization {
+                network.quantize(quantization)?;
+            }
+            network.take(&start.parameters);
+        }
+        if let Some(quantization) = quantization {
+            quantization.check()?;
+            network.quantize(quantization)?;
+        }
         check_targets(&network, &samples, &outputs)?;
         for (head, wanted) in samples.targets.iter().enumerate() {
             if let Some(normalization) = wanted.normalization(samples.len(), &training) {
@@ -193,12 +238,16 @@ impl<'a> Run<'a> {
             },
         };
         let trained = Trained {
-            inputs: samples.inputs.iter().map(input).collect(),
+            inputs: match start {
+                Some(start) => start.inputs.clone(),
+                None => samples.inputs.iter().map(input).collect(),
+            },
             layers: config.layers.clone(),
             losses: losses(&network, &samples, &outputs, &training)?,
             outputs: outputs.clone(),
             widths,
             parameters: network.parameters.clone(),
+            quantization: quantization.clone().or_else(|| start.and_then(|start| start.quantization.clone())),
         };
         // Names that collide in the model are better found now than after the work.
         trained.to_model()?;

@@ -20,25 +20,24 @@ pub(crate) const MAX_VALUES: usize = 1 << 29;
 /// The steps of a network in an order in which each reads what earlier ones gave.
 #[derive(Debug)]
 pub(crate) struct Network {
-    steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// The inputs of the network, then one value per step.
-    values: Vec<Value>,
-    inputs: usize,
+    pub(crate) values: Vec<Value>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) heads: Vec<Head>,
 }
 
 /// One computation.
 #[derive(Debug)]
-struct Step {
+pub(crate) struct Step {
     /// The layer it belongs to.
-    layer: String,
+    pub(crate) layer: String,
     /// The name of its node in the model.
-    name: String,
-    op: Box<dyn Op>,
-    inputs: Vec<usize>,
-    output: usize,
-    parameters: Range<usize>,
+    pub(crate) name: String,
+    pub(crate) op: Box<dyn Op>,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) output: usize,
+    pub(crate) parameters: Range<usize>,
 }
 
 /// What flows between steps.
@@ -62,7 +61,7 @@ pub(crate) struct Head {
     /// What is compared with the targets as they are: logits, or values in the units of the target.
     pub(crate) judged: usize,
     /// Where the losses see normalized targets: the parameter that is their mean; their standard deviation comes next.
-    target: Option<usize>,
+    pub(crate) target: Option<usize>,
 }
 
 /// Room for all values of a network, for up to a fixed number of samples.
@@ -120,11 +119,22 @@ impl Network {
 
     /// The layer that gives a value.
     fn layer_of(&self, value: usize) -> &str {
-        value.checked_sub(self.inputs).map_or("input", |step| &self.steps[step].layer)
+        self.steps.iter().find(|step| step.output == value).map_or("input", |step| &step.layer)
     }
 
     pub(crate) fn value(&self, index: usize) -> &Value {
         &self.values[index]
+    }
+
+    /// Takes over the values of parameters, by name; those that are not among the given stay as they are.
+    pub(crate) fn take(&mut self, given: &[Parameter]) {
+        for parameter in &mut self.parameters {
+            if let Some(same) =
+                given.iter().find(|given| given.name == parameter.name && given.shape == parameter.shape)
+            {
+                parameter.values.clone_from(&same.values);
+            }
+        }
     }
 
     /// Runs the first `rows` samples of the inputs in `activations` through all steps.
@@ -235,10 +245,11 @@ impl Network {
     /// Adds all steps to a model; `names` are those of the inputs. Gives the name of each head's answer.
     pub(crate) fn export(&self, graph: &mut crate::export::GraphWriter, names: Vec<String>) -> Result<Vec<String>> {
         let mut names = names;
+        names.resize(self.values.len(), String::new());
         for step in &self.steps {
             let inputs: Vec<&str> = step.inputs.iter().map(|&input| names[input].as_str()).collect();
             let name = step.op.export(graph, &step.name, &inputs, &self.parameters[step.parameters.clone()])?;
-            names.push(name);
+            names[step.output] = name;
         }
         Ok(self.heads.iter().map(|head| names[head.given].clone()).collect())
     }

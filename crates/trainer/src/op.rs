@@ -89,6 +89,15 @@ pub(crate) struct Backward<'a> {
     pub(crate) by_parameters: &'a mut [Vec<f32>],
 }
 
+/// Steps that have a form in integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IntegerForm {
+    /// A product with weights `[inputs, units]`, the first parameter, and a bias, the second if there is one.
+    Dense { inputs: usize, units: usize },
+    /// The cut at 0.
+    Relu,
+}
+
 /// One step of a network, with the room it needs to compute.
 ///
 /// All results are the same bits for any number of threads: sums run in an order that depends on shapes alone.
@@ -97,6 +106,11 @@ pub(crate) trait Op: Debug + Send {
 
     /// Follows a [`Self::forward`] in training on the same inputs.
     fn backward(&mut self, pass: Backward<'_>);
+
+    /// What the step is to an engine of integers; `None` if it only computes in float.
+    fn integer_form(&self) -> Option<IntegerForm> {
+        None
+    }
 
     /// Takes what the last forward pass in training saw into the parameters that are not learnt by gradients.
     fn update_statistics(&mut self, _parameters: &mut [Parameter]) {}

@@ -11,6 +11,7 @@ use crate::loss::LossFunction;
 use crate::network::{Activations, Head, HeadRequest, Network};
 use crate::normalize::Normalization;
 use crate::op::{Mode, Parameter};
+use crate::quantized::Quantization;
 use crate::random::{Purpose, generator};
 use crate::samples::{Samples, Wanted};
 use crate::score::{Score, Tally};
@@ -29,6 +30,8 @@ pub struct Trained {
     /// The width of each output's layer where that leaves it open.
     pub(crate) widths: Vec<Option<usize>>,
     pub(crate) parameters: Vec<Parameter>,
+    /// Which layers compute in integers.
+    pub(crate) quantization: Option<Quantization>,
 }
 
 /// An input of a network.
@@ -92,17 +95,27 @@ impl Trained {
 
     /// The steps of the network, with these parameters.
     pub(crate) fn network(&self) -> Result<Network> {
-        let inputs: Vec<_> = self.inputs.iter().map(|input| (input.name.as_str(), &input.shape[..])).collect();
         // The first values drawn are replaced.
         let mut unused = generator(0, Purpose::Weights, 0);
-        let mut network = Network::new(&self.layers, &inputs, &requests(&self.outputs, &self.widths), &mut unused)?;
+        let mut network =
+            Network::new(&self.layers, &self.shapes(), &requests(&self.outputs, &self.widths), &mut unused)?;
+        if let Some(quantization) = &self.quantization {
+            network.quantize(quantization)?;
+        }
         network.parameters.clone_from(&self.parameters);
         Ok(network)
     }
 
-    fn of_trained_shape<'a>(&self, samples: Samples<'a>) -> Result<Samples<'a>> {
+    /// Names and shapes of the inputs.
+    pub(crate) fn shapes(&self) -> Vec<(&str, &[usize])> {
+        self.inputs.iter().map(|input| (input.name.as_str(), &input.shape[..])).collect()
+    }
+
+    pub(crate) fn of_trained_shape<'a>(&self, samples: Samples<'a>) -> Result<Samples<'a>> {
         let found: Vec<&str> = samples.inputs.iter().map(|input| input.name).collect();
-        if !found.iter().copied().eq(self.inputs.iter().map(|input| input.name.as_str())) {
+        // A lone array `x` serves the one input of any name, as it does everywhere.
+        let lone_x = found == ["x"] && self.inputs.len() == 1;
+        if !lone_x && !found.iter().copied().eq(self.inputs.iter().map(|input| input.name.as_str())) {
             let expected: Vec<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(Error::InputNames { found: found.join(", "), expected: expected.join(", ") });
         }

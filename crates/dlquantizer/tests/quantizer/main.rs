@@ -8,6 +8,7 @@ mod check;
 mod common;
 mod emit;
 mod emit_edges;
+mod emit_given;
 mod invariance;
 mod layers;
 mod opset;

@@ -7,7 +7,7 @@ use super::LayerKind;
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::export::GraphWriter;
-use crate::op::{Backward, Built, Forward, Op, Parameter};
+use crate::op::{Backward, Built, Forward, IntegerForm, Op, Parameter};
 
 /// Applies a function to its input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,10 @@ impl Op for ActivateOp {
         if let Some(by_input) = &mut pass.by_inputs[0] {
             self.function.backward(pass.inputs[0], pass.output, pass.by_output, self.width, by_input);
         }
+    }
+
+    fn integer_form(&self) -> Option<IntegerForm> {
+        (self.function == Activation::Relu).then_some(IntegerForm::Relu)
     }
 
     fn export(&self, graph: &mut GraphWriter, name: &str, inputs: &[&str], _: &[Parameter]) -> Result<String> {

@@ -8,7 +8,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::export::GraphWriter;
 use crate::initializer::Initializer;
-use crate::op::{Backward, Built, FirstValues, Forward, NewParameter, Op, Parameter};
+use crate::op::{Backward, Built, FirstValues, Forward, IntegerForm, NewParameter, Op, Parameter};
 use crate::product::{Matrix, Product, Start};
 use crate::sums::sum_rows;
 
@@ -230,6 +230,10 @@ impl Op for DenseOp {
             let weights = Matrix::new(&pass.parameters[0].values, self.inputs, self.units);
             self.product.multiply(by_output, weights.transposed(), Start::Zero, by_input);
         }
+    }
+
+    fn integer_form(&self) -> Option<IntegerForm> {
+        (!self.sequence).then_some(IntegerForm::Dense { inputs: self.inputs, units: self.units })
     }
 
     /// A `Gemm` for rows of features, which is what runtimes fuse best; `MatMul` and `Add` for several rows in a sample.

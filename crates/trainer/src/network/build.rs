@@ -53,7 +53,7 @@ impl Network {
             return Err(Error::UnreadLayer { layer: unread });
         }
         let Builder { steps, values, parameters, .. } = builder;
-        Ok(Self { steps, values, inputs: inputs.len(), parameters, heads })
+        Ok(Self { steps, values, parameters, heads })
     }
 }
 
