@@ -10,6 +10,7 @@ mod inspect;
 mod merge;
 mod prepare;
 mod run;
+mod runs;
 mod train;
 mod validate;
 mod verify;
@@ -20,6 +21,7 @@ use crate::console::Console;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Train(train::Args),
+    Runs(runs::Args),
     Prepare(prepare::Args),
     Calibrate(calibrate::Args),
     Merge(merge::Args),
@@ -40,6 +42,7 @@ impl Command {
     pub(crate) fn run(&self, console: &Console) -> anyhow::Result<bool> {
         match self {
             Self::Train(args) => console.finish(&train::run(args)?),
+            Self::Runs(args) => console.finish(&runs::run(args)?),
             Self::Prepare(args) => console.finish(&prepare::run(args)?),
             Self::Calibrate(args) => console.finish(&calibrate::run(args)?),
             Self::Merge(args) => console.finish(&merge::run(args)?),

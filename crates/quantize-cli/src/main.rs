@@ -2,7 +2,7 @@
 //!
 //! Arguments are parsed, checked and turned into ready objects before any work starts; results go to standard output, everything else to
 //! standard error. Exit codes: 0 done, 1 a gate failed (`validate`, `verify`, `calibrate --check`, `demo`, the self-check of `doctor`), 2 usage or input
-//! error, 130 calibration interrupted by Ctrl-C.
+//! error, 130 interrupted by Ctrl-C, to be continued.
 
 mod arrays;
 mod batches;
@@ -17,6 +17,7 @@ mod image_args;
 mod interruption;
 mod machine;
 mod progress;
+mod run_directory;
 mod test_data;
 mod threads;
 mod timing;
@@ -44,7 +45,7 @@ const EXAMPLE: &str = "\
 Example, everything on built-in data in a few seconds:
   quantize demo
 
-Exit codes: 0 done; 1 a gate failed; 2 usage or input error; 130 calibration interrupted by Ctrl-C, to be continued.
+Exit codes: 0 done; 1 a gate failed; 2 usage or input error; 130 interrupted by Ctrl-C, to be continued.
 Environment: QUANTIZE_ISA=scalar|avx2|avx512bw|avxvnni|avx512vnni forces an instruction set.";
 
 fn main() -> ExitCode {

@@ -18,6 +18,15 @@ pub(crate) fn bar(total: Option<usize>, work: &'static str) -> ProgressBar {
     bar
 }
 
+/// A bar over the batches of a training, whose number becomes known with the first; invisible unless standard error is a terminal.
+pub(crate) fn training_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("training {bar:24} {msg} {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// Tells something worth knowing before the work starts, to people only.
 pub(crate) fn announce(text: &str) {
     if std::io::stderr().is_terminal() {

@@ -38,6 +38,8 @@ pub(crate) struct Head {
     pub(crate) config: String,
     /// Digest of the samples.
     pub(crate) data: String,
+    /// Digest of what else a network has beside its parameters: the normalization of its inputs, and how it is quantized.
+    pub(crate) surroundings: String,
     /// Epochs done.
     pub(crate) epoch: u64,
     /// Seconds they took.
@@ -53,6 +55,15 @@ pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     /// In row-major order.
     pub(crate) values: Vec<f32>,
+}
+
+/// How many epochs the training has done whose checkpoint is at `path`.
+///
+/// # Errors
+///
+/// If the file cannot be read, or a single bit of it is not as it was written.
+pub fn checkpoint_epoch(path: impl AsRef<Path>) -> Result<u64> {
+    Ok(Checkpoint::load(path.as_ref())?.head.epoch)
 }
 
 impl Checkpoint {

@@ -132,6 +132,15 @@ impl TrainConfig {
         Ok(config)
     }
 
+    /// The configuration as text that [`Self::from_toml`] reads.
+    ///
+    /// # Errors
+    ///
+    /// If a number is larger than TOML has them: a seed of 2^63 or more.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::Toml { reason: error.to_string() })
+    }
+
     /// Checks all that can be checked without data.
     ///
     /// # Errors

@@ -38,6 +38,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// The configuration has a number that TOML has not.
+    #[error("the training configuration cannot be written as TOML: {reason}")]
+    Toml {
+        /// What is wrong.
+        reason: String,
+    },
+
     /// A setting has a value the trainer cannot use.
     #[error("the training configuration sets `{setting}` to {found}, but it must be {expected}")]
     Setting {

@@ -54,6 +54,8 @@ pub struct Progress {
     pub training: Score,
     /// The score on the validation part; only after the last batch of an epoch, and if there is such a part.
     pub validation: Option<Score>,
+    /// Samples of this epoch that were learnt from so far.
+    pub samples: usize,
     /// Batches that have changed the parameters so far, over all epochs.
     pub step: u64,
     /// Seconds of training so far, those before the checkpoint it goes on from included.
@@ -322,6 +324,7 @@ impl<'a> Run<'a> {
         let size = self.config.batch_size.min(order.len());
         let batches = self.batches();
         let mut tally = Tally::default();
+        let mut samples = 0;
         for (batch, rows) in (1..).zip(order.chunks(size)) {
             let learning_rate = self.config.optimizer.learning_rate * self.rates.factor(self.step);
             let epoch_done = batch == batches;
@@ -331,6 +334,7 @@ impl<'a> Run<'a> {
                 culprit,
                 learning_rate,
             })?;
+            samples += rows.len();
             let training = tally.score();
             let validation = match epoch_done && !self.validation.is_empty() {
                 true => Some(self.trained.evaluate(&mut self.network, &self.samples, &self.validation)?),
@@ -344,6 +348,7 @@ impl<'a> Run<'a> {
                 learning_rate,
                 training,
                 validation,
+                samples,
                 step: self.step,
                 seconds: self.seconds(),
                 best: false,

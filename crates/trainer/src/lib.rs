@@ -81,6 +81,7 @@ mod word_or_table;
 
 pub use activation::Activation;
 pub use augment::{Augment, Flip};
+pub use checkpoint::checkpoint_epoch;
 pub use config::{Output, TrainConfig, flat_settings};
 pub use error::{Culprit, Error, Place, Result};
 pub use fit::{Progress, Trainer};

@@ -181,7 +181,10 @@ fn squares(values: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    fn seen(looks: &[&[(&str, &[f32], &[f32], bool)]]) -> Vec<LayerGradient> {
+    /// Name, values and gradient of a parameter, and whether it is a weight.
+    type Example<'a> = (&'a str, &'a [f32], &'a [f32], bool);
+
+    fn seen(looks: &[&[Example<'_>]]) -> Vec<LayerGradient> {
         let mut monitor = GradientMonitor::default();
         for look in looks {
             monitor.look(look.iter().map(|&(name, values, gradient, weight)| Watched {

@@ -1,46 +1,76 @@
 //! `quantize train`: a float network from labelled samples.
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+mod balance;
+mod follow;
+mod place;
 
-use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 use dataset::{Dataset, Part};
 use serde::Serialize;
-use trainer::{Score, TrainConfig, Trainer};
+use trainer::{Record, TrainConfig, Trainer};
 
-use crate::console::Report;
+use self::balance::ClassCount;
+use self::follow::{Followed, Follower};
+use self::place::Place;
+use crate::console::{Report, warn};
 use crate::data::DataArgs;
 use crate::files::{InFile, check_output};
 use crate::format::{self, Column};
+use crate::interruption::{self, Interruption};
 use crate::progress;
+use crate::run_directory::{RunDirectory, RunInfo};
+use crate::threads::ThreadsArgs;
 
 /// Epochs that the text shows.
 const EPOCHS_SHOWN: usize = 10;
 
-/// Trains a network of dense layers on labelled samples and writes it as float ONNX.
+/// Trains a network on labelled samples, or others with a target, and writes it as float ONNX.
+///
+/// With --run-dir the configuration, the metrics of every epoch (JSON lines, CSV, TensorBoard) and the state to go on from are kept, for
+/// `quantize runs` to compare and --resume to go on with. The network does not depend on the number of threads, nor on interruptions.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Example:
-  quantize train --data calibration-data/digits --config mlp.toml -o digits.onnx")]
+Examples:
+  quantize train --data calibration-data/digits --config mlp.toml -o digits.onnx
+  quantize train --data calibration-data/digits --config mlp.toml --run-dir runs/first -o digits.onnx
+  quantize train --data calibration-data/digits --run-dir runs/first --resume -o digits.onnx")]
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataArgs,
-    /// Layers and optimizer, as mlp.toml has them.
-    #[arg(long, value_name = "TOML")]
-    config: PathBuf,
+    /// Layers and optimizer, as mlp.toml has them [default with --resume: the one in the run directory].
+    #[arg(long, value_name = "TOML", required_unless_present_all = ["resume", "run_dir"])]
+    config: Option<PathBuf>,
     /// ONNX file to write.
     #[arg(short, long, value_name = "ONNX")]
     output: PathBuf,
+    /// Keeps configuration, metrics and state in this directory.
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Writes the state to this file after every epoch [default: checkpoint.safetensors in the run directory].
+    #[arg(long, value_name = "PATH")]
+    checkpoint: Option<PathBuf>,
+    /// Goes on from the state of a training that was stopped; more epochs than it had are allowed.
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
 /// What a training came to. Accuracies are in per cent.
 #[derive(Serialize)]
 pub(crate) struct TrainReport {
     file: PathBuf,
+    run_dir: Option<PathBuf>,
     bytes: usize,
     parameters: usize,
     samples: usize,
+    /// How many samples each class has; empty without labels.
+    classes: Vec<ClassCount>,
+    /// Epochs done, and how many were asked for at most.
     epochs: usize,
+    epochs_planned: usize,
     seconds: f64,
     /// Mean loss over each epoch.
     losses: Vec<f64>,
@@ -52,17 +82,32 @@ pub(crate) struct TrainReport {
     /// Accuracy of the finished network on the training samples.
     train_accuracy: Option<f64>,
     /// The same on the test part, where the data has one.
+    test_loss: Option<f64>,
     test_accuracy: Option<f64>,
     test_samples: Option<usize>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<TrainReport> {
-    let config = TrainConfig::open(&args.config).in_file(&args.config)?;
+    if args.resume && args.run_dir.is_none() && args.checkpoint.is_none() {
+        bail!("--resume needs --run-dir or --checkpoint: where the training to go on with is kept");
+    }
+    let kept_config = args.run_dir.as_ref().map(|path| RunDirectory::new(path).config_path());
+    let config_path = args.config.clone().or(kept_config).context("--config is missing")?;
+    let config = TrainConfig::open(&config_path).in_file(&config_path)?;
     let samples = args.data.open(Part::Train)?;
     let held_out = args.data.open_held_out()?;
-    check_output(&args.output, [args.config.as_path(), &args.data.data])?;
-    train(config, &samples, held_out.as_ref(), &args.output)
-        .with_context(|| format!("cannot train {} on {}", args.config.display(), args.data.data.display()))
+    check_output(&args.output, [config_path.as_path(), &args.data.data])?;
+    let place = Place::find(args.run_dir.as_deref(), args.checkpoint.as_deref(), args.resume)?;
+
+    let classes = balance::classes(&samples);
+    let of_classes = balance::in_short(&classes).map(|text| format!(", {text}")).unwrap_or_default();
+    progress::announce(&format!("{} samples{of_classes}", format::count(samples.len())));
+    if let Some(warning) = balance::warning(&classes) {
+        warn(&warning);
+    }
+    let task = Task { samples: &samples, held_out: held_out.as_ref(), place, data: &args.data.data };
+    task.run(config, args.threads.threads.unwrap_or(0), &args.output)
+        .with_context(|| format!("cannot train {} on {}", config_path.display(), args.data.data.display()))
 }
 
 /// Trains, scores on the samples held out, and writes the network to `output`.
@@ -72,45 +117,95 @@ pub(crate) fn train(
     held_out: Option<&Dataset>,
     output: &Path,
 ) -> Result<TrainReport> {
-    let start = Instant::now();
-    let epochs = config.epochs;
-    let bar = progress::bar(Some(epochs), "training");
-    let (mut training, mut validation): (Vec<Score>, Vec<Score>) = (Vec::new(), Vec::new());
-    let trained = Trainer::new(config)?.fit(samples, |progress| {
-        if progress.epoch_done() {
-            training.push(progress.training);
-            validation.extend(progress.validation);
-            bar.set_message(format!("loss {:.4}", progress.training.loss));
-            bar.inc(1);
+    Task { samples, held_out, place: None, data: Path::new("") }.run(config, 0, output)
+}
+
+/// What to train on and where to keep it.
+struct Task<'a> {
+    samples: &'a Dataset,
+    held_out: Option<&'a Dataset>,
+    place: Option<Place>,
+    data: &'a Path,
+}
+
+impl Task<'_> {
+    fn run(&self, config: TrainConfig, threads: usize, output: &Path) -> Result<TrainReport> {
+        let epochs_planned = config.epochs;
+        let text = config.to_toml()?;
+        let trainer = Trainer::new(config)?.threads(threads);
+        let trainer = self.place.as_ref().map_or_else(|| trainer.clone(), |place| place.trainer(trainer.clone()));
+        if self.place.is_some() {
+            interruption::watch()?;
         }
-    })?;
-    bar.finish_and_clear();
-    let seconds = start.elapsed().as_secs_f64();
-    let model = trained.to_model()?;
-    let train_accuracy = trained.accuracy(samples)?;
-    // Before the samples held out, which may turn out not to fit: the work is done.
-    model.save(output)?;
-    let test_accuracy = held_out.map(|data| trained.accuracy(data)).transpose()?.flatten();
-    Ok(TrainReport {
-        file: output.to_owned(),
-        bytes: model.to_bytes().len(),
-        parameters: onnx_model::Summary::of(&model)?.trainable,
-        samples: samples.len(),
-        epochs,
-        seconds,
-        losses: training.iter().map(|score| score.loss).collect(),
-        accuracies: training.iter().filter_map(|score| score.accuracy).collect(),
-        validation_losses: validation.iter().map(|score| score.loss).collect(),
-        validation_accuracies: validation.iter().filter_map(|score| score.accuracy).collect(),
-        train_accuracy,
-        test_accuracy,
-        test_samples: held_out.map(Dataset::len),
-    })
+        let mut follower = Follower::new(Box::new(|| self.place.as_ref().map_or(Ok(None), |place| place.begin(&text))));
+        let trained = trainer.fit(self.samples, |progress| follower.see(progress));
+        let trained = trained.map_err(|error| match &self.place {
+            Some(place) => place.keep(error, &trainer, self.samples),
+            None => error.into(),
+        });
+        interruption::work_done();
+        let trained = match trained {
+            Ok(trained) => trained,
+            Err(error) => {
+                follower.clear();
+                return Err(error);
+            }
+        };
+        let Followed { records, interrupted } = follower.finish()?;
+        if let (Some(epochs), Some(place)) = (interrupted, &self.place) {
+            let (done, checkpoint) = (format!("{epochs} epochs"), place.checkpoint.clone());
+            return Err(Interruption { done, checkpoint, continued_by: "the same command with --resume" }.into());
+        }
+
+        let model = trained.to_model()?;
+        let train_accuracy = trained.accuracy(self.samples)?;
+        // Before the samples held out, which may turn out not to fit: the work is done.
+        model.save(output)?;
+        let test = self.held_out.map(|data| trained.score(data)).transpose()?;
+        let column = |name: &str| records.iter().filter_map(|record: &Record| record.scalar(name)).collect();
+        let report = TrainReport {
+            file: output.to_owned(),
+            run_dir: self.directory().map(|directory| directory.path().to_owned()),
+            bytes: model.to_bytes().len(),
+            parameters: onnx_model::Summary::of(&model)?.trainable,
+            samples: self.samples.len(),
+            classes: balance::classes(self.samples),
+            epochs: records.last().map_or(0, |record| record.epoch as usize),
+            epochs_planned,
+            seconds: records.last().map_or(0.0, |record| record.seconds),
+            losses: column("loss"),
+            accuracies: column("accuracy"),
+            validation_losses: column("validation_loss"),
+            validation_accuracies: column("validation_accuracy"),
+            train_accuracy,
+            test_loss: test.map(|score| score.loss),
+            test_accuracy: test.and_then(|score| score.accuracy),
+            test_samples: self.held_out.map(Dataset::len),
+        };
+        if let Some(directory) = self.directory() {
+            directory.write_info(&RunInfo {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                data: self.data.to_owned(),
+                samples: report.samples,
+                parameters: report.parameters,
+                finished: true,
+                test_loss: report.test_loss,
+                test_accuracy: report.test_accuracy,
+            })?;
+        }
+        Ok(report)
+    }
+
+    fn directory(&self) -> Option<&RunDirectory> {
+        self.place.as_ref()?.directory.as_ref()
+    }
 }
 
 impl Report for TrainReport {
     fn text(&self) -> String {
         let step = self.losses.len().div_ceil(EPOCHS_SHOWN).max(1);
+        // Without a run directory the epochs before a resumption are not known.
+        let first = self.epochs + 1 - self.losses.len().min(self.epochs);
         let rows = self.losses.iter().enumerate();
         let rows = rows.filter(|(index, _)| index % step == step - 1 || index + 1 == self.losses.len());
         let mut text = format::table(
@@ -118,12 +213,13 @@ impl Report for TrainReport {
             rows.map(|(index, loss)| {
                 let accuracy =
                     self.accuracies.get(index).map_or_else(String::new, |&accuracy| format::percent(accuracy));
-                [(index + 1).to_string(), format!("{loss:.4}"), accuracy]
+                [(first + index).to_string(), format!("{loss:.4}"), accuracy]
             }),
         );
         text += &format!(
-            "\n{} epochs over {} samples in {:.1} s, {} parameters\n",
+            "\n{} epochs{} over {} samples in {:.1} s, {} parameters\n",
             self.epochs,
+            if self.epochs < self.epochs_planned { " (stopped early)" } else { "" },
             format::count(self.samples),
             self.seconds,
             format::count(self.parameters),
@@ -133,6 +229,12 @@ impl Report for TrainReport {
         }
         if let (Some(accuracy), Some(samples)) = (self.test_accuracy, self.test_samples) {
             text += &format!("accuracy on {} test samples {}\n", format::count(samples), format::percent(accuracy));
+        }
+        if let (None, Some(loss), Some(samples)) = (self.test_accuracy, self.test_loss, self.test_samples) {
+            text += &format!("loss on {} test samples {}\n", format::count(samples), format::real(loss));
+        }
+        if let Some(directory) = &self.run_dir {
+            text += &format!("metrics and state in {}\n", directory.display());
         }
         text + &format!("wrote {} ({})\n", self.file.display(), format::bytes(self.bytes))
     }

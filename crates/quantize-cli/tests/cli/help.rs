@@ -5,8 +5,9 @@ use std::fs;
 use crate::support::{digits, quantize, root, run, stderr, stdout, succeed};
 
 /// In the order in which each finds the files it reads.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "train",
+    "runs",
     "prepare",
     "calibrate",
     "merge",

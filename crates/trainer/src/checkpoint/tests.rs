@@ -12,6 +12,7 @@ fn example() -> Checkpoint {
         head: Head {
             config: "seed = 3\n".to_owned(),
             data: "d0".to_owned(),
+            surroundings: "s0".to_owned(),
             epoch: 7,
             seconds: 0.1 + 0.2,
             best: Some((f64::from_bits(0x3fb9_9999_9999_9997), 5)),

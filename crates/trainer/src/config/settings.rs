@@ -24,8 +24,11 @@ pub(crate) fn first_difference(
 ) -> Option<(String, [Option<String>; 2])> {
     let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
     names.sort();
-    let mut names = names.into_iter().filter(|name| !except.contains(&name.as_str()));
-    let differing = names.find(|name| a.get(*name) != b.get(*name))?;
+    let differing: Vec<&String> =
+        names.into_iter().filter(|name| !except.contains(&name.as_str()) && a.get(*name) != b.get(*name)).collect();
+    // One that both have tells more than one that follows from it being another.
+    let in_both = differing.iter().find(|name| a.contains_key(**name) && b.contains_key(**name));
+    let differing = *in_both.or(differing.first())?;
     Some((differing.clone(), [a, b].map(|settings| settings.get(differing).cloned())))
 }
 
@@ -73,10 +76,10 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_told_with_both_values() {
-        let [a, b] = ["a = 1\nb = 2\nc = 3", "a = 2\nb = 2\nd = 4"].map(|text| flat_settings(text).unwrap());
+        let [a, b] = ["Z = 0\na = 1\nb = 2\nc = 3", "a = 2\nb = 2\nd = 4"].map(|text| flat_settings(text).unwrap());
         let value = |text: &str| Some(text.to_owned());
         assert_eq!(first_difference(&a, &b, &[]), Some(("a".to_owned(), [value("1"), value("2")])));
-        assert_eq!(first_difference(&a, &b, &["a"]), Some(("c".to_owned(), [value("3"), None])));
+        assert_eq!(first_difference(&a, &b, &["a"]), Some(("Z".to_owned(), [value("0"), None])));
         assert_eq!(first_difference(&a, &a, &[]), None);
     }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::Run;
 use crate::checkpoint::{Checkpoint, Head, Tensor};
-use crate::config::{TrainConfig, first_difference, flat_settings};
+use crate::config::{first_difference, flat_settings};
 use crate::error::{Error, Result};
 use crate::op::Parameter;
 use crate::samples::{Samples, Wanted};
+use crate::trained::Trained;
 
 const OPTIMIZER: &str = "optimizer";
 const RATES: &str = "rates";
@@ -25,8 +26,9 @@ impl Run<'_> {
         };
         let checkpoint = Checkpoint {
             head: Head {
-                config: text_of(self.config)?,
+                config: self.config.to_toml()?,
                 data: self.data_digest.clone().unwrap_or_else(|| digest(&self.samples)),
+                surroundings: surroundings(&self.trained),
                 epoch: self.epochs_done,
                 seconds: self.seconds(),
                 best: self.best.found,
@@ -48,10 +50,10 @@ impl Run<'_> {
     /// Goes on from the state in a file, in whose training nothing but the number of epochs may have been another.
     pub(super) fn restore(&mut self, path: &Path) -> Result<()> {
         let checkpoint = Checkpoint::load(path)?;
-        let Head { config, data, epoch, seconds, best } = checkpoint.head;
+        let Head { config, data, surroundings: around, epoch, seconds, best } = checkpoint.head;
         let refuse = |reason: String| Error::OtherTraining { path: path.to_owned(), reason };
         let settings = |text: &str| flat_settings(text).map_err(|error| refuse(error.message().to_owned()));
-        let (theirs, ours) = (settings(&config)?, settings(&text_of(self.config)?)?);
+        let (theirs, ours) = (settings(&config)?, settings(&self.config.to_toml()?)?);
         if let Some((setting, [theirs, ours])) = first_difference(&theirs, &ours, &[EPOCHS]) {
             let told = |value: Option<String>| value.unwrap_or_else(|| "nothing".to_owned());
             return Err(refuse(format!(
@@ -63,6 +65,11 @@ impl Run<'_> {
         let digest = digest(&self.samples);
         if data != digest {
             return Err(refuse("its training had other samples".to_owned()));
+        }
+        if around != surroundings(&self.trained) {
+            return Err(refuse(
+                "its training started from another network, or was quantized in another way".to_owned(),
+            ));
         }
         let parameters = put(&self.network.parameters, checkpoint.parameters).map_err(refuse)?;
         self.best_parameters = match best {
@@ -108,12 +115,9 @@ fn put(parameters: &[Parameter], tensors: Vec<Tensor>) -> Result<Vec<Parameter>,
     parameters.iter().map(value).collect()
 }
 
-fn text_of(config: &TrainConfig) -> Result<String> {
-    toml::to_string(config).map_err(|error| Error::Setting {
-        setting: "the configuration as a whole".to_owned(),
-        found: error.to_string(),
-        expected: "something that TOML can hold".to_owned(),
-    })
+/// Tells apart what networks of the same layers have beside their parameters. The text of a number is that of no other.
+fn surroundings(trained: &Trained) -> String {
+    blake3::hash(format!("{:?} {:?}", trained.inputs, trained.quantization).as_bytes()).to_hex().to_string()
 }
 
 /// Tells apart data sets: blake3 of names, shapes and values of all arrays in use.

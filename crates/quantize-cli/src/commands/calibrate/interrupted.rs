@@ -3,7 +3,6 @@
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use dataset::Position;
@@ -11,13 +10,7 @@ use dlquantizer::{Calibrator, Checkpoint};
 
 use crate::console::warn;
 use crate::data::Pieces;
-use crate::interruption::Interruption;
-
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Whether a calibration is at work, which can be gone on with; what a command does before and after it ends at once.
-static AT_WORK: AtomicBool = AtomicBool::new(false);
+use crate::interruption::{self, Interruption};
 
 /// Writes checkpoints of one calibration, after so many samples and on Ctrl-C.
 pub(super) struct Interrupted<'a> {
@@ -38,14 +31,7 @@ impl<'a> Interrupted<'a> {
         every: Option<NonZeroU64>,
         describe: &'a dyn Fn() -> Result<String>,
     ) -> Result<Self> {
-        AT_WORK.store(true, Ordering::Relaxed);
-        // A second Ctrl-C ends the program at once, should a sample take forever.
-        ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::Relaxed) || !AT_WORK.load(Ordering::Relaxed) {
-                std::process::exit(Interruption::EXIT_CODE.into());
-            }
-        })
-        .context("cannot watch for Ctrl-C")?;
+        interruption::watch()?;
         let mut name = output.file_name().unwrap_or_default().to_owned();
         name.push(".checkpoint");
         Ok(Self {
@@ -76,21 +62,26 @@ impl<'a> Interrupted<'a> {
 
     /// Writes a checkpoint if one is due or the user wants to stop; the latter is an error, for there is no calibration.
     pub(super) fn look(&mut self, calibrator: &mut Calibrator<'_>, pieces: &Pieces) -> Result<()> {
-        let stop = STOP.load(Ordering::Relaxed);
+        let stop = interruption::requested();
         if stop || calibrator.samples() >= self.due {
             let Position { samples, skipped } = pieces.position();
             calibrator.checkpoint(self.run()?, [samples, skipped])?.save(&self.checkpoint)?;
             self.plan(calibrator.samples());
         }
         match stop {
-            true => Err(Interruption { samples: calibrator.samples(), checkpoint: self.checkpoint.clone() }.into()),
+            true => Err(Interruption {
+                done: format!("{} samples", calibrator.samples()),
+                checkpoint: self.checkpoint.clone(),
+                continued_by: "the same command",
+            }
+            .into()),
             false => Ok(()),
         }
     }
 
     /// The calibration is written, so its checkpoint is of no more use.
     pub(super) fn done(&self) {
-        AT_WORK.store(false, Ordering::Relaxed);
+        interruption::work_done();
         // One that cannot be removed is found out about by the next run, which says what to do.
         let _ = fs::remove_file(&self.checkpoint);
     }

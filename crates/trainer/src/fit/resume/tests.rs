@@ -2,12 +2,14 @@ use std::ops::ControlFlow;
 
 use super::super::tests::{clouds, config};
 use super::*;
+use crate::Trainer;
 use crate::augment::{Augment, Flip};
+use crate::config::TrainConfig;
 use crate::layers::{Layer, dense, flatten};
+use crate::normalize::Normalize;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use crate::stopping::Keep;
-use crate::{Trained, Trainer};
 use dataset::{Dataset, Input, Labels};
 
 fn bytes(trained: &Trained) -> Vec<u8> {
@@ -155,6 +157,29 @@ fn a_checkpoint_of_another_training_is_refused_by_what_differs() {
     assert!(tampered(&endless).contains("it is of epoch 18446744073709551615"));
     assert!(tampered(&|c| c.head.config = "=".to_owned()).contains("another training"));
     assert!(tampered(&|c| c.head.best = Some((0.0, 2))).contains("lacks the parameter"));
+}
+
+#[test]
+fn a_network_trained_further_goes_on_only_from_a_checkpoint_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.safetensors");
+    let data = clouds(50);
+    let start = |normalize| {
+        Trainer::new(TrainConfig { normalize, ..five_epochs(Optimizer::adam(0.02)) })
+            .unwrap()
+            .fit(&data, |_| ())
+            .unwrap()
+    };
+    let further = |start| {
+        let config = TrainConfig { layers: Vec::new(), ..five_epochs(Optimizer::adam(0.01)) };
+        Trainer::from_trained(config, start).unwrap()
+    };
+    let trainer = further(start(Normalize::Global));
+    let unbroken = trainer.fit(&data, |_| ()).unwrap();
+    stopped(&trainer.clone().checkpoint(&path), &data, |epoch, _| epoch == 3);
+    assert_eq!(bytes(&trainer.resume(&path).fit(&data, |_| ()).unwrap()), bytes(&unbroken));
+    let message = further(start(Normalize::Feature)).resume(&path).fit(&data, |_| ()).unwrap_err().to_string();
+    assert!(message.contains("started from another network"), "{message}");
 }
 
 #[test]
