@@ -3,17 +3,20 @@
 mod balance;
 mod follow;
 mod place;
+mod quantized;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use dataset::{Dataset, Part};
+use onnx_model::Model;
 use serde::Serialize;
-use trainer::{Record, TrainConfig, Trainer};
+use trainer::{Record, TrainConfig, Trained, Trainer};
 
 use self::balance::ClassCount;
 use self::follow::{Followed, Follower};
 use self::place::Place;
+use self::quantized::QuantizedReport;
 use crate::console::{Report, warn};
 use crate::data::DataArgs;
 use crate::files::{InFile, check_output};
@@ -35,14 +38,26 @@ const EPOCHS_SHOWN: usize = 10;
 Examples:
   quantize train --data calibration-data/digits --config mlp.toml -o digits.onnx
   quantize train --data calibration-data/digits --config mlp.toml --run-dir runs/first -o digits.onnx
-  quantize train --data calibration-data/digits --run-dir runs/first --resume -o digits.onnx")]
+  quantize train --data calibration-data/digits --run-dir runs/first --resume -o digits.onnx
+  quantize train --data calibration-data/digits --config further.toml --from digits.onnx -o better.onnx
+  quantize train --data calibration-data/digits --config further.toml --from digits.onnx --qat -o digits.int8.onnx")]
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataArgs,
     /// Layers and optimizer, as mlp.toml has them [default with --resume: the one in the run directory].
     #[arg(long, value_name = "TOML", required_unless_present_all = ["resume", "run_dir"])]
     config: Option<PathBuf>,
-    /// ONNX file to write.
+    /// Float ONNX model to train further: its layers, weights and normalization take the place of the configuration's, which has no [[layer]].
+    #[arg(long, value_name = "ONNX")]
+    from: Option<PathBuf>,
+    /// Trains the dense layers of --from in the arithmetic of the int8 engine and writes the int8 model; the scales of activations start from a
+    /// calibration on the samples and are learnt.
+    #[arg(long, requires = "from")]
+    qat: bool,
+    /// Scales of activations from a calibration of --from, which stay as they are.
+    #[arg(long, value_name = "JSON", requires = "qat")]
+    calibration: Option<PathBuf>,
+    /// ONNX file to write: float, or int8 with --qat.
     #[arg(short, long, value_name = "ONNX")]
     output: PathBuf,
     /// Keeps configuration, metrics and state in this directory.
@@ -85,6 +100,9 @@ pub(crate) struct TrainReport {
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
     test_samples: Option<usize>,
+    /// What a training in integers started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantized: Option<QuantizedReport>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<TrainReport> {
@@ -94,9 +112,19 @@ pub(crate) fn run(args: &Args) -> Result<TrainReport> {
     let kept_config = args.run_dir.as_ref().map(|path| RunDirectory::new(path).config_path());
     let config_path = args.config.clone().or(kept_config).context("--config is missing")?;
     let config = TrainConfig::open(&config_path).in_file(&config_path)?;
-    let samples = args.data.open(Part::Train)?;
-    let held_out = args.data.open_held_out()?;
-    check_output(&args.output, [config_path.as_path(), &args.data.data])?;
+    let from = args.from.as_ref().map(Model::open).transpose()?;
+    let (mut samples, mut held_out) = (args.data.open(Part::Train)?, args.data.open_held_out()?);
+    if let Some(model) = &from {
+        samples = dlquantizer::adapt(model, samples).context("the samples do not fit the model of --from")?;
+        held_out = held_out.map(|data| dlquantizer::adapt(model, data)).transpose()?;
+    }
+    let read = [
+        Some(config_path.as_path()),
+        Some(args.data.data.as_path()),
+        args.from.as_deref(),
+        args.calibration.as_deref(),
+    ];
+    check_output(&args.output, read.into_iter().flatten())?;
     let place = Place::find(args.run_dir.as_deref(), args.checkpoint.as_deref(), args.resume)?;
 
     let classes = balance::classes(&samples);
@@ -105,7 +133,14 @@ pub(crate) fn run(args: &Args) -> Result<TrainReport> {
     if let Some(warning) = balance::warning(&classes) {
         warn(&warning);
     }
-    let task = Task { samples: &samples, held_out: held_out.as_ref(), place, data: &args.data.data };
+    let beginning = match (from, &args.from) {
+        (Some(model), Some(path)) if args.qat => {
+            Beginning::Integers(quantized::Start::new(model, &samples, args.calibration.as_deref()).in_file(path)?)
+        }
+        (Some(model), Some(path)) => Beginning::Network(Trained::from_model(&model).in_file(path)?),
+        _ => Beginning::Layers,
+    };
+    let task = Task { samples: &samples, held_out: held_out.as_ref(), place, data: &args.data.data, beginning };
     task.run(config, args.threads.threads.unwrap_or(0), &args.output)
         .with_context(|| format!("cannot train {} on {}", config_path.display(), args.data.data.display()))
 }
@@ -117,7 +152,7 @@ pub(crate) fn train(
     held_out: Option<&Dataset>,
     output: &Path,
 ) -> Result<TrainReport> {
-    Task { samples, held_out, place: None, data: Path::new("") }.run(config, 0, output)
+    Task { samples, held_out, place: None, data: Path::new(""), beginning: Beginning::Layers }.run(config, 0, output)
 }
 
 /// What to train on and where to keep it.
@@ -126,13 +161,44 @@ struct Task<'a> {
     held_out: Option<&'a Dataset>,
     place: Option<Place>,
     data: &'a Path,
+    beginning: Beginning,
+}
+
+/// What a training begins with.
+enum Beginning {
+    /// The layers of the configuration.
+    Layers,
+    /// A network that is there already.
+    Network(Trained),
+    /// The same, to be trained in integers.
+    Integers(quantized::Start),
+}
+
+impl Beginning {
+    fn trainer(&self, config: TrainConfig) -> Result<Trainer> {
+        Ok(match self {
+            Self::Layers => Trainer::new(config)?,
+            Self::Network(network) => Trainer::from_trained(config, network.clone())?,
+            Self::Integers(start) => {
+                Trainer::from_trained(config, start.network()?)?.quantized(start.quantization.clone())
+            }
+        })
+    }
+
+    /// The model to write.
+    fn model(&self, trained: &Trained) -> Result<Model> {
+        match self {
+            Self::Integers(_) => Ok(quantized::emit(trained)?.model().clone()),
+            Self::Layers | Self::Network(_) => Ok(trained.to_model()?),
+        }
+    }
 }
 
 impl Task<'_> {
     fn run(&self, config: TrainConfig, threads: usize, output: &Path) -> Result<TrainReport> {
         let epochs_planned = config.epochs;
         let text = config.to_toml()?;
-        let trainer = Trainer::new(config)?.threads(threads);
+        let trainer = self.beginning.trainer(config)?.threads(threads);
         let trainer = self.place.as_ref().map_or_else(|| trainer.clone(), |place| place.trainer(trainer.clone()));
         if self.place.is_some() {
             interruption::watch()?;
@@ -157,7 +223,7 @@ impl Task<'_> {
             return Err(Interruption { done, checkpoint, continued_by: "the same command with --resume" }.into());
         }
 
-        let model = trained.to_model()?;
+        let model = self.beginning.model(&trained)?;
         let train_accuracy = trained.accuracy(self.samples)?;
         // Before the samples held out, which may turn out not to fit: the work is done.
         model.save(output)?;
@@ -181,6 +247,10 @@ impl Task<'_> {
             test_loss: test.map(|score| score.loss),
             test_accuracy: test.and_then(|score| score.accuracy),
             test_samples: self.held_out.map(Dataset::len),
+            quantized: match &self.beginning {
+                Beginning::Integers(start) => Some(start.report(self.held_out)?),
+                Beginning::Layers | Beginning::Network(_) => None,
+            },
         };
         if let Some(directory) = self.directory() {
             directory.write_info(&RunInfo {
@@ -232,6 +302,14 @@ impl Report for TrainReport {
         }
         if let (None, Some(loss), Some(samples)) = (self.test_accuracy, self.test_loss, self.test_samples) {
             text += &format!("loss on {} test samples {}\n", format::count(samples), format::real(loss));
+        }
+        if let Some(quantized) = &self.quantized {
+            let scales = if quantized.learnt { "learnt" } else { "kept" };
+            text += &format!("{} layers in integers, scales of activations {scales}\n", quantized.layers);
+            if let (Some(float), Some(int8)) = (quantized.float_accuracy, quantized.untrained_accuracy) {
+                let [float, int8] = [float, int8].map(format::percent);
+                text += &format!("before on the test samples: float {float}, int8 without training {int8}\n");
+            }
         }
         if let Some(directory) = &self.run_dir {
             text += &format!("metrics and state in {}\n", directory.display());

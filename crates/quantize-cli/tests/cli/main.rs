@@ -21,6 +21,7 @@ mod shards;
 mod standard_streams;
 mod support;
 mod test_data;
+mod train_from;
 mod train_runs;
 mod verify;
 mod workflow;
