@@ -1,6 +1,7 @@
 //! Batch normalization.
 
 use onnx_model::graph::node;
+use pulp::Arch;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -110,30 +111,80 @@ struct Statistics {
 }
 
 impl BatchNormOp {
-    /// What [`Self::sums`] adds up for a channel, in f64: runs of values within samples, in the order of the samples.
-    fn channel_sum(&self, rows: usize, channel: usize, run: impl Fn(usize) -> f64) -> f64 {
-        (0..rows).map(|row| run((row * self.channels + channel) * self.area)).sum()
-    }
-
-    fn for_each_channel<T: Send>(&self, each: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
-        (0..self.channels).into_par_iter().with_min_len(CHANNELS_TOGETHER).map(each).collect()
+    /// For each channel the sum of `term(index, channel)` over its values in the batch, in f64 and always in one order: runs of values
+    /// within samples, sample by sample.
+    fn sums(&self, rows: usize, term: impl Fn(usize, usize) -> f64 + Send + Sync) -> Vec<f64> {
+        let (channels, area) = (self.channels, self.area);
+        if area == 1 {
+            // The values of a channel are far apart, those of a row side by side.
+            let mut sums = vec![0.0; channels];
+            Arch::new().dispatch(|| {
+                for row in 0..rows {
+                    for (channel, sum_of_channel) in sums.iter_mut().enumerate() {
+                        *sum_of_channel += term(row * channels + channel, channel);
+                    }
+                }
+            });
+            return sums;
+        }
+        let of_channel = |channel: usize| -> f64 {
+            let run = |row: usize| (row * channels + channel) * area;
+            Arch::new().dispatch(|| (0..rows).map(|row| sum(area, |i| term(run(row) + i, channel))).sum())
+        };
+        (0..channels).into_par_iter().with_min_len(CHANNELS_TOGETHER).map(of_channel).collect()
     }
 
     fn measure(&mut self, input: &[f32], rows: usize) {
         let count = (rows * self.area) as f64;
-        let area = self.area;
-        self.statistics = self.for_each_channel(|channel| {
-            let mean = self.channel_sum(rows, channel, |at| sum(area, |i| f64::from(input[at + i]))) / count;
-            // A second pass: E[x^2] - E[x]^2 cancels when the mean is large beside the deviation.
-            let square = |x: f32| (f64::from(x) - mean).powi(2);
-            let variance = self.channel_sum(rows, channel, |at| sum(area, |i| square(input[at + i]))) / count;
-            Statistics { mean: mean as f32, variance: variance as f32 }
+        let means: Vec<f64> = self.sums(rows, |at, _| f64::from(input[at])).iter().map(|sum| sum / count).collect();
+        // A second pass: E[x^2] - E[x]^2 cancels when the mean is large beside the deviation.
+        let squares = self.sums(rows, |at, channel| {
+            let distance = f64::from(input[at]) - means[channel];
+            distance * distance
         });
+        let statistics = means.iter().zip(squares);
+        self.statistics.clear();
+        self.statistics.extend(
+            statistics.map(|(&mean, squares)| Statistics { mean: mean as f32, variance: (squares / count) as f32 }),
+        );
+    }
+
+    /// Calls `each(output, input, other, channel)` for all values, those of one run or one row after the other.
+    fn for_each(
+        &self,
+        output: &mut [f32],
+        [input, other]: [&[f32]; 2],
+        each: impl Fn(&mut f32, f32, f32, usize) + Send + Sync,
+    ) {
+        let (channels, area) = (self.channels, self.area);
+        let sample = |output: &mut [f32], input: &[f32], other: &[f32]| {
+            if area == 1 {
+                for (channel, ((output, &input), &other)) in output.iter_mut().zip(input).zip(other).enumerate() {
+                    each(output, input, other, channel);
+                }
+                return;
+            }
+            let runs = output.chunks_exact_mut(area).zip(input.chunks_exact(area)).zip(other.chunks_exact(area));
+            for (channel, ((output, input), other)) in runs.enumerate() {
+                for ((output, &input), &other) in output.iter_mut().zip(input).zip(other) {
+                    each(output, input, other, channel);
+                }
+            }
+        };
+        let size = channels * area;
+        let samples =
+            output.par_chunks_exact_mut(size).zip(input.par_chunks_exact(size)).zip(other.par_chunks_exact(size));
+        samples
+            .with_min_len(VALUES_TOGETHER.div_ceil(size))
+            .for_each(|((output, input), other)| Arch::new().dispatch(|| sample(output, input, other)));
     }
 }
 
 /// Channels that one task takes at least.
 const CHANNELS_TOGETHER: usize = 8;
+
+/// Values that one task takes at least.
+const VALUES_TOGETHER: usize = 1 << 16;
 
 impl Op for BatchNormOp {
     fn forward(&mut self, pass: Forward<'_>) {
@@ -152,41 +203,43 @@ impl Op for BatchNormOp {
                 (slope, shift[c] - slope * mean)
             })
             .collect();
-        let runs = pass.output.chunks_exact_mut(self.area).zip(input.chunks_exact(self.area));
-        for ((y, x), &(slope, start)) in runs.zip(line.iter().cycle()) {
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = slope * x + start;
-            }
-        }
+        self.for_each(pass.output, [input, input], |y, x, _, channel| *y = line[channel].0 * x + line[channel].1);
     }
 
     /// With `n` values of a channel and `x'` the normalized ones, `d loss / d x = slope * (d y - mean(d y) - x' * mean(d y * x'))`.
     fn backward(&mut self, mut pass: Backward<'_>) {
-        let (input, by_output, area) = (pass.inputs[0], pass.by_output, self.area);
-        let count = (pass.rows * area) as f32;
-        let deviation = |c: usize| 1.0 / (self.statistics[c].variance + self.epsilon).sqrt();
-        let sums = self.for_each_channel(|c| {
-            let (mean, deviation) = (self.statistics[c].mean, deviation(c));
-            let by_shift = self.channel_sum(pass.rows, c, |at| sum(area, |i| f64::from(by_output[at + i])));
-            let product = |at: usize| f64::from(by_output[at]) * f64::from((input[at] - mean) * deviation);
-            let by_scale = self.channel_sum(pass.rows, c, |at| sum(area, |i| product(at + i)));
-            (by_scale as f32, by_shift as f32)
+        let (input, by_output) = (pass.inputs[0], pass.by_output);
+        let deviations: Vec<f32> =
+            self.statistics.iter().map(|of_channel| 1.0 / (of_channel.variance + self.epsilon).sqrt()).collect();
+        let by_shift = self.sums(pass.rows, |at, _| f64::from(by_output[at]));
+        let by_scale = self.sums(pass.rows, |at, c| {
+            f64::from(by_output[at]) * f64::from((input[at] - self.statistics[c].mean) * deviations[c])
         });
-        for (c, &(by_scale, by_shift)) in sums.iter().enumerate() {
-            pass.by_parameters[0][c] = by_scale;
-            pass.by_parameters[1][c] = by_shift;
+        for (c, (by_scale, by_shift)) in by_scale.iter().zip(&by_shift).enumerate() {
+            pass.by_parameters[0][c] = *by_scale as f32;
+            pass.by_parameters[1][c] = *by_shift as f32;
         }
         let Some(by_input) = &mut pass.by_inputs[0] else { return };
-        let scale = &pass.parameters[0].values;
-        let runs = by_input.chunks_exact_mut(area).zip(input.chunks_exact(area)).zip(by_output.chunks_exact(area));
-        for (((by_x, x), by_y), c) in runs.zip((0..self.channels).cycle()) {
-            let (mean, deviation) = (self.statistics[c].mean, deviation(c));
-            let (by_scale, by_shift) = (sums[c].0 / count, sums[c].1 / count);
-            let slope = scale[c] * deviation;
-            for ((by_x, x), by_y) in by_x.iter_mut().zip(x).zip(by_y) {
-                *by_x = slope * (by_y - by_shift - (x - mean) * deviation * by_scale);
-            }
+        let count = (pass.rows * self.area) as f64;
+        /// What a channel's gradient is made of.
+        struct Line {
+            slope: f32,
+            mean: f32,
+            by_shift: f32,
+            by_value: f32,
         }
+        let lines: Vec<Line> = (0..self.channels)
+            .map(|c| Line {
+                slope: pass.parameters[0].values[c] * deviations[c],
+                mean: self.statistics[c].mean,
+                by_shift: (by_shift[c] / count) as f32,
+                by_value: deviations[c] * (by_scale[c] / count) as f32,
+            })
+            .collect();
+        self.for_each(by_input, [input, by_output], |by_x, x, by_y, channel| {
+            let Line { slope, mean, by_shift, by_value } = lines[channel];
+            *by_x = slope * (by_y - by_shift - (x - mean) * by_value);
+        });
     }
 
     /// As ONNX defines it, with the variance of the population.

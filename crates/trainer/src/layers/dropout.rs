@@ -95,14 +95,14 @@ struct DropoutOp {
     shift: f32,
     replacement: f32,
     position: u32,
-    /// Which values the last forward pass kept.
-    kept: Vec<bool>,
+    /// What the last forward pass multiplied each value by: `scale`, or 0 where it was left out.
+    slopes: Vec<f32>,
 }
 
 impl DropoutOp {
     fn new(rate: f64, context: Context) -> Self {
         let threshold = (rate * f64::from(u32::MAX)) as u32;
-        Self { threshold, scale: 1.0, shift: 0.0, replacement: 0.0, position: context.position, kept: Vec::new() }
+        Self { threshold, scale: 1.0, shift: 0.0, replacement: 0.0, position: context.position, slopes: Vec::new() }
     }
 }
 
@@ -113,17 +113,18 @@ impl Op for DropoutOp {
             return;
         };
         let mut noise = generator(seed, Purpose::Noise(self.position), step);
-        self.kept.clear();
-        self.kept.extend(pass.output.iter().map(|_| noise.next_u32() >= self.threshold));
-        for ((y, &x), &kept) in pass.output.iter_mut().zip(pass.inputs[0]).zip(&self.kept) {
-            *y = if kept { self.scale * x + self.shift } else { self.replacement };
+        let slope = |noise: u32| if noise >= self.threshold { self.scale } else { 0.0 };
+        self.slopes.clear();
+        self.slopes.extend(pass.output.iter().map(|_| slope(noise.next_u32())));
+        for ((y, &x), &slope) in pass.output.iter_mut().zip(pass.inputs[0]).zip(&self.slopes) {
+            *y = if slope == 0.0 { self.replacement } else { slope * x + self.shift };
         }
     }
 
     fn backward(&mut self, mut pass: Backward<'_>) {
         if let Some(by_input) = &mut pass.by_inputs[0] {
-            for ((by_x, &by_y), &kept) in by_input.iter_mut().zip(pass.by_output).zip(&self.kept) {
-                *by_x = if kept { self.scale * by_y } else { 0.0 };
+            for ((by_x, &by_y), &slope) in by_input.iter_mut().zip(pass.by_output).zip(&self.slopes) {
+                *by_x = slope * by_y;
             }
         }
     }
