@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::loss::Loss;
 use crate::normalize::Normalize;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Rule};
 use crate::schedule::Schedule;
 use crate::stopping::{EarlyStopping, Keep, Monitor};
 
@@ -163,6 +163,9 @@ impl TrainConfig {
         self.augment.map_or(Ok(()), |augment| augment.check())?;
         self.optimizer.check()?;
         self.schedule.check()?;
+        if matches!(self.optimizer.rule, Rule::Evolution(_)) && self.schedule != Schedule::Constant {
+            return Err(Error::setting("schedule", "another", "left out: the step size of evolution adapts itself"));
+        }
         self.check_layers()?;
         self.check_outputs()
     }

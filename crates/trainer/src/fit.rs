@@ -1,5 +1,7 @@
 //! How a network is trained.
 
+mod evolve;
+mod find_rate;
 mod resume;
 
 use std::path::{Path, PathBuf};
@@ -12,11 +14,12 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::augment::Augmentation;
 use crate::config::{Output, TrainConfig};
 use crate::error::{Culprit, Error, Place, Result};
+use crate::evolution::Population;
 use crate::monitor::{GradientMonitor, LayerGradient, Watched};
 use crate::network::{Activations, Gradients, Network};
 use crate::normalize::Normalization;
 use crate::op::{Mode, Parameter};
-use crate::optimizer::OptimizerState;
+use crate::optimizer::{OptimizerState, Rule};
 use crate::quantized::Quantization;
 use crate::random::{Purpose, generator};
 use crate::samples::Samples;
@@ -24,6 +27,8 @@ use crate::schedule::Rates;
 use crate::score::{Score, Tally};
 use crate::stopping::{Best, Keep, Verdict};
 use crate::trained::{Answers, NetworkInput, Trained, answers, check_targets, losses, requests, widths};
+
+use self::evolve::Evolving;
 
 /// Trains networks as a [`TrainConfig`] says.
 #[derive(Clone, Debug)]
@@ -179,6 +184,8 @@ struct Run<'a> {
     activations: Activations,
     gradients: Gradients,
     optimizer: OptimizerState,
+    /// In place of the optimizer, where there is no gradient.
+    evolving: Option<Evolving>,
     rates: Rates,
     /// Batches done.
     step: u64,
@@ -266,6 +273,13 @@ impl<'a> Run<'a> {
             activations: network.activations(batch)?,
             gradients: network.gradients(batch)?,
             optimizer: OptimizerState::new(config.optimizer, network.learnt()),
+            evolving: match config.optimizer.rule {
+                Rule::Evolution(evolution) => {
+                    let step_size = config.optimizer.learning_rate;
+                    Some(Evolving::new(Population::new(evolution, step_size, config.seed)))
+                }
+                _ => None,
+            },
             rates,
             network,
             samples,
@@ -326,9 +340,12 @@ impl<'a> Run<'a> {
         let mut tally = Tally::default();
         let mut samples = 0;
         for (batch, rows) in (1..).zip(order.chunks(size)) {
-            let learning_rate = self.config.optimizer.learning_rate * self.rates.factor(self.step);
+            let learning_rate = match &self.evolving {
+                Some(evolving) => evolving.population.step_size(),
+                None => self.config.optimizer.learning_rate * self.rates.factor(self.step),
+            };
             let epoch_done = batch == batches;
-            self.batch(rows, learning_rate, [batch, batches], &mut tally).map_err(|culprit| Error::Diverged {
+            self.batch(rows, learning_rate, [batch, batches], &mut tally)?.map_err(|culprit| Error::Diverged {
                 epoch,
                 batch,
                 culprit,
@@ -378,13 +395,17 @@ impl<'a> Run<'a> {
     }
 
     /// Learns from the samples at `rows`, or names where the training diverged.
+    ///
+    /// # Errors
+    ///
+    /// Those of making another network, which evolution needs.
     fn batch(
         &mut self,
         rows: &[usize],
         rate: f64,
         [batch, batches]: [usize; 2],
         tally: &mut Tally,
-    ) -> Result<(), Culprit> {
+    ) -> Result<Result<(), Culprit>> {
         let Self { network, activations, gradients, samples, .. } = self;
         let mode = Mode::Training { seed: self.config.seed, step: self.step };
         self.step += 1;
@@ -410,12 +431,18 @@ impl<'a> Run<'a> {
             if !part.is_finite() {
                 let culprit = network.first_non_finite(activations, rows.len());
                 let overflow = || Culprit { layer: output.layer.clone(), place: Place::Loss };
-                return Err(culprit.unwrap_or_else(overflow));
+                return Ok(Err(culprit.unwrap_or_else(overflow)));
             }
             loss += part;
         }
         tally.add_loss(loss, rows.len());
 
+        if let Some(evolving) = &mut self.evolving {
+            network.update_statistics();
+            let batch_size = self.config.batch_size.min(self.training.len());
+            evolving.advance(&self.trained, (network, activations), samples, (rows, batch_size), mode)?;
+            return Ok(Ok(()));
+        }
         network.backward(activations, gradients, rows.len());
         network.update_statistics();
         if GradientMonitor::looks_at(batch - 1, batches) {
@@ -428,10 +455,10 @@ impl<'a> Run<'a> {
             network.parameters.iter_mut().zip(&gradients.parameters).filter(|(parameter, _)| parameter.trainable);
         self.optimizer.step(rate, learnt.map(|(parameter, gradient)| (&mut parameter.values[..], &gradient[..])));
         // No later loss would show what the very last step did.
-        match (batch == batches).then(|| network.first_non_finite(activations, 0)).flatten() {
+        Ok(match (batch == batches).then(|| network.first_non_finite(activations, 0)).flatten() {
             Some(culprit) => Err(culprit),
             None => Ok(()),
-        }
+        })
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) struct Head {
 }
 
 /// Room for all values of a network, for up to a fixed number of samples.
+#[derive(Debug)]
 pub(crate) struct Activations {
     pub(crate) values: Vec<Vec<f32>>,
 }

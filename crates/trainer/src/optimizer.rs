@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::evolution::Evolution;
 use crate::ranges;
 use table::Table;
 
@@ -77,6 +78,9 @@ pub enum Rule {
     Nadam(Betas),
     /// Adam with the largest of the decayed gradients in place of the root (`kind = "adamax"`, Kingma & Ba 2015, algorithm 2).
     Adamax(Betas),
+    /// An evolution strategy (`kind = "evolution"`), whose `learning_rate` is the first step size: about how far the parameters are from
+    /// where they should be. It adapts itself, so there is no schedule, and without a gradient there is nothing to clip or to penalize.
+    Evolution(Evolution),
 }
 
 /// The constants of [`Rule::Adam`] and its relatives.
@@ -145,6 +149,11 @@ impl Optimizer {
         Self::new(Rule::Adamax(Betas::default()), learning_rate)
     }
 
+    /// The evolution strategy with its usual constants and the given first step size.
+    pub fn evolution(step_size: f64) -> Self {
+        Self::new(Rule::Evolution(Evolution::default()), step_size)
+    }
+
     /// The same with decoupled weight decay.
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }
@@ -182,6 +191,17 @@ impl Optimizer {
                 ranges::share("optimizer.beta1", betas.beta1)?;
                 ranges::share("optimizer.beta2", betas.beta2)?;
                 ranges::positive("optimizer.epsilon", betas.epsilon)?;
+            }
+            Rule::Evolution(evolution) => {
+                evolution.check()?;
+                let given = [("weight_decay", self.weight_decay), ("l1", self.l1), ("l2", self.l2)];
+                if let Some((setting, value)) = given.into_iter().find(|(_, value)| *value != 0.0) {
+                    let expected = "left out: evolution has no gradient";
+                    return Err(Error::setting(format!("optimizer.{setting}"), value, expected));
+                }
+                if self.clip.is_some() {
+                    return Err(Error::setting("optimizer.clip", "a bound", "left out: evolution has no gradient"));
+                }
             }
         }
         if !(0.0..1.0).contains(&(self.learning_rate * self.weight_decay)) {

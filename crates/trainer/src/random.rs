@@ -10,6 +10,7 @@ pub(crate) enum Purpose {
     Order,
     Split,
     Augmentation,
+    Evolution,
     /// The noise of one layer, by its position among the steps of the network.
     Noise(u32),
 }
@@ -21,6 +22,7 @@ impl Purpose {
             Self::Order => 1,
             Self::Split => 2,
             Self::Augmentation => 3,
+            Self::Evolution => 4,
             Self::Noise(layer) => 1 << 32 | u64::from(layer),
         }
     }

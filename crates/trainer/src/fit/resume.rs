@@ -12,6 +12,7 @@ use crate::trained::Trained;
 
 const OPTIMIZER: &str = "optimizer";
 const RATES: &str = "rates";
+const EVOLUTION: &str = "evolution";
 
 /// A setting in which a resumed training may differ: how long it goes on.
 const EPOCHS: &str = "epochs";
@@ -39,10 +40,14 @@ impl Run<'_> {
                 Some((_, epoch)) if epoch == self.epochs_done => Vec::new(),
                 _ => self.best_parameters.iter().flatten().map(tensor).collect(),
             },
-            states: vec![
-                (OPTIMIZER.to_owned(), self.optimizer.to_bytes()),
-                (RATES.to_owned(), self.rates.to_bytes().to_vec()),
-            ],
+            states: [
+                Some((OPTIMIZER.to_owned(), self.optimizer.to_bytes())),
+                Some((RATES.to_owned(), self.rates.to_bytes().to_vec())),
+                self.evolving.as_ref().map(|evolving| (EVOLUTION.to_owned(), evolving.population.to_bytes().to_vec())),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         };
         checkpoint.save(path)
     }
@@ -79,11 +84,15 @@ impl Run<'_> {
         };
         self.network.parameters = parameters;
         for (name, bytes) in checkpoint.states {
-            match name.as_str() {
-                OPTIMIZER => self.optimizer.restore(&bytes)?,
-                RATES => match bytes.first_chunk() {
+            match (name.as_str(), &mut self.evolving) {
+                (OPTIMIZER, _) => self.optimizer.restore(&bytes)?,
+                (RATES, _) => match bytes.first_chunk() {
                     Some(bytes) => self.rates.restore(bytes),
                     None => return Err(refuse("its state of the schedule is cut off".to_owned())),
+                },
+                (EVOLUTION, Some(evolving)) => match bytes.first_chunk() {
+                    Some(bytes) => evolving.population.restore(bytes),
+                    None => return Err(refuse("its state of the evolution is cut off".to_owned())),
                 },
                 _ => return Err(refuse(format!("it has a state of `{name}`"))),
             }

@@ -366,3 +366,53 @@ fn numbers_of_entries_are_not_normalized() {
         assert!(message.contains("sample 3") && message.contains("`words` has 5 entries"), "{message}");
     }
 }
+
+#[test]
+fn xor_is_learnt_by_evolution_alone_whatever_the_number_of_threads() {
+    let config = TrainConfig { epochs: 200, batch_size: 4, ..config(Optimizer::evolution(0.5)) };
+    let learn = |threads| {
+        let mut rates = Vec::new();
+        let trainer = Trainer::new(config.clone()).unwrap().threads(threads);
+        let trained = trainer.fit(&xor(), |progress| rates.push(progress.learning_rate)).unwrap();
+        assert_eq!(rates[0], 0.5);
+        assert!(rates.windows(2).all(|pair| pair[0] != pair[1]));
+        trained
+    };
+    let trained = learn(1);
+    let score = trained.score(&xor()).unwrap();
+    assert_eq!(score.accuracy, Some(100.0));
+    assert!(score.loss < 0.05, "{}", score.loss);
+    assert_eq!(learn(3), trained);
+}
+
+#[test]
+fn evolution_goes_on_from_a_checkpoint_bit_for_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("evolution.checkpoint");
+    let config = |epochs| TrainConfig { epochs, ..config(Optimizer::evolution(0.5)) };
+    Trainer::new(config(3)).unwrap().checkpoint(&path).fit(&clouds(40), |_| ()).unwrap();
+    let resumed = Trainer::new(config(6)).unwrap().resume(&path).fit(&clouds(40), |_| ()).unwrap();
+    assert_eq!(resumed, fit(&config(6), &clouds(40)).unwrap());
+}
+
+#[test]
+fn evolution_refuses_a_schedule() {
+    let config = TrainConfig { schedule: Schedule::Cosine, ..config(Optimizer::evolution(0.5)) };
+    assert!(refusal(&config, &xor()).contains("`schedule`"));
+}
+
+#[test]
+fn half_of_the_rate_at_which_the_loss_diverges_can_be_trained_with() {
+    // Coordinates up to 50 allow small steps only.
+    let config = TrainConfig { epochs: 20, normalize: Normalize::None, ..config(Optimizer::sgd(1.0, 0.0)) };
+    let curve = Trainer::new(config.clone()).unwrap().find_rate(&mislabelled(), 200).unwrap();
+    let rate = curve.proposal().unwrap();
+    assert!((1e-3..1.0).contains(&rate), "{rate}");
+    let config = TrainConfig { optimizer: Optimizer::sgd(rate, 0.0), ..config };
+    let score = fit(&config, &mislabelled()).unwrap().score(&mislabelled()).unwrap();
+    assert!(score.loss < 0.5 * curve.points[0].loss, "{}", score.loss);
+
+    let evolution = TrainConfig { optimizer: Optimizer::evolution(0.1), ..config };
+    let message = Trainer::new(evolution).unwrap().find_rate(&xor(), 100).unwrap_err().to_string();
+    assert!(message.contains("evolution"), "{message}");
+}

@@ -42,6 +42,7 @@ impl OptimizerState {
     pub(crate) fn new(optimizer: Optimizer, parameters: impl IntoIterator<Item = ParameterInfo>) -> Self {
         let (first, second) = match optimizer.rule {
             Rule::Sgd { momentum, .. } => (momentum != 0.0, false),
+            Rule::Evolution(_) => (false, false),
             Rule::RmsProp { .. } => (true, false),
             Rule::Adam(_) | Rule::Nadam(_) | Rule::Adamax(_) => (true, true),
         };
@@ -51,12 +52,14 @@ impl OptimizerState {
         Self { optimizer, steps: 0, momenta: 1.0, parameters: parameters.into_iter().map(means).collect() }
     }
 
-    /// Takes one step of size `rate` on all parameters, each given as (values, gradient).
+    /// Takes one step of size `rate` on all parameters, each given as (values, gradient); evolution takes none.
     ///
     /// The threads of the current pool share the elements; their number changes no bit.
     pub(crate) fn step<'a>(&mut self, rate: f64, parameters: impl IntoIterator<Item = (&'a mut [f32], &'a [f32])>) {
         self.steps = self.steps.saturating_add(1);
-        let update = self.update(rate);
+        let Some(update) = self.update(rate) else {
+            return;
+        };
         let parameters: Vec<_> = parameters.into_iter().collect();
         let shapings = self.shapings(&parameters);
         let kept = (1.0 - rate * self.optimizer.weight_decay) as f32;
@@ -79,9 +82,10 @@ impl OptimizerState {
     }
 
     /// The rule's constants for the step that has just been counted.
-    fn update(&mut self, rate: f64) -> Update {
+    fn update(&mut self, rate: f64) -> Option<Update> {
         let steps = self.steps as f64;
-        match self.optimizer.rule {
+        Some(match self.optimizer.rule {
+            Rule::Evolution(_) => return None,
             Rule::Sgd { momentum: 0.0, .. } => Update::Sgd { rate: rate as f32 },
             Rule::Sgd { momentum, nesterov } => Update::Momentum {
                 momentum: momentum as f32,
@@ -118,7 +122,7 @@ impl OptimizerState {
                 beta2: beta2 as f32,
                 epsilon: epsilon as f32,
             },
-        }
+        })
     }
 
     /// How each parameter's gradient enters the rule.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Betas, Clip, Optimizer, Rule};
+use crate::evolution::Evolution;
 
 /// Every key that `[optimizer]` may have; which ones do depends on the kind.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub(super) struct Table {
     beta1: Option<f64>,
     beta2: Option<f64>,
     epsilon: Option<f64>,
+    parents: Option<usize>,
+    offspring: Option<usize>,
     weight_decay: Option<f64>,
     l1: Option<f64>,
     l2: Option<f64>,
@@ -31,6 +34,7 @@ enum Kind {
     AdamW,
     Nadam,
     Adamax,
+    Evolution,
 }
 
 impl Kind {
@@ -42,6 +46,7 @@ impl Kind {
             Self::AdamW => "adamw",
             Self::Nadam => "nadam",
             Self::Adamax => "adamax",
+            Self::Evolution => "evolution",
         }
     }
 
@@ -51,6 +56,7 @@ impl Kind {
             Self::Sgd => &["momentum", "nesterov"],
             Self::RmsProp => &["decay", "epsilon"],
             Self::Adam | Self::AdamW | Self::Nadam | Self::Adamax => &["beta1", "beta2", "epsilon"],
+            Self::Evolution => &["parents", "offspring"],
         }
     }
 }
@@ -66,6 +72,8 @@ impl TryFrom<Table> for Optimizer {
             ("beta1", table.beta1.is_some()),
             ("beta2", table.beta2.is_some()),
             ("epsilon", table.epsilon.is_some()),
+            ("parents", table.parents.is_some()),
+            ("offspring", table.offspring.is_some()),
         ];
         let (kind, known) = (table.kind.word(), table.kind.constants());
         if let Some((key, _)) = given.iter().find(|(key, given)| *given && !known.contains(key)) {
@@ -87,6 +95,10 @@ impl TryFrom<Table> for Optimizer {
             Kind::Adam | Kind::AdamW => Rule::Adam(betas()),
             Kind::Nadam => Rule::Nadam(betas()),
             Kind::Adamax => Rule::Adamax(betas()),
+            Kind::Evolution => Rule::Evolution(Evolution {
+                parents: table.parents,
+                offspring: table.offspring.unwrap_or(Evolution::default().offspring),
+            }),
         };
         let decayed = if table.kind == Kind::AdamW { 0.01 } else { 0.0 };
         Ok(Self {
@@ -111,6 +123,8 @@ impl From<Optimizer> for Table {
             beta1: None,
             beta2: None,
             epsilon: None,
+            parents: None,
+            offspring: None,
             weight_decay: Some(optimizer.weight_decay),
             l1: Some(optimizer.l1),
             l2: Some(optimizer.l2),
@@ -135,6 +149,11 @@ impl From<Optimizer> for Table {
             Rule::Adam(betas) => adaptive(Kind::Adam, betas),
             Rule::Nadam(betas) => adaptive(Kind::Nadam, betas),
             Rule::Adamax(betas) => adaptive(Kind::Adamax, betas),
+            Rule::Evolution(Evolution { parents, offspring }) => {
+                table.kind = Kind::Evolution;
+                table.parents = parents;
+                table.offspring = Some(offspring);
+            }
         }
         table
     }

@@ -55,6 +55,7 @@ fn naive(rule: Rule, rate: f64, mut w: f64, gradients: &[f32]) -> f64 {
                 v = (beta2 * v).max(g.abs());
                 w -= rate / (1.0 - beta1.powi(t)) * m / (v + epsilon);
             }
+            Rule::Evolution(_) => unreachable!("no gradient"),
         }
     }
     w
@@ -276,6 +277,13 @@ fn a_configuration_gives_every_setting() {
         read("kind = 'nadam'\nlearning_rate = 1\nbeta1 = 0.8\nbeta2 = 0.95\nepsilon = 1e-4\nweight_decay = 0.5"),
         Optimizer::new(Rule::Nadam(BETAS), 1.0).weight_decay(0.5)
     );
+    let evolution = Evolution { parents: Some(5), offspring: 20 };
+    assert_eq!(
+        read("kind = 'evolution'\nlearning_rate = 0.3\nparents = 5\noffspring = 20"),
+        Optimizer::new(Rule::Evolution(evolution), 0.3)
+    );
+    assert_eq!(read("kind = 'evolution'\nlearning_rate = 0.3"), Optimizer::evolution(0.3));
+    assert_eq!(read(&toml::to_string(&Optimizer::evolution(0.3)).unwrap()), Optimizer::evolution(0.3));
     for rule in rules() {
         let optimizer = Optimizer::new(rule, 0.1).weight_decay(0.2).l1(0.3).clip(Clip::Norm(2.0));
         assert_eq!(read(&toml::to_string(&optimizer).unwrap()), optimizer);
@@ -315,6 +323,13 @@ fn constants_outside_their_range_are_named() {
         (adam(0.9, -0.1, 1e-8), "beta2"),
         (adam(0.9, 0.999, 0.0), "epsilon"),
         (Optimizer::adam(0.1).weight_decay(-0.1), "weight_decay"),
+        (Optimizer::evolution(0.0), "learning_rate"),
+        (Optimizer::new(Rule::Evolution(Evolution { parents: None, offspring: 1 }), 0.1), "offspring"),
+        (Optimizer::new(Rule::Evolution(Evolution { parents: Some(0), offspring: 4 }), 0.1), "parents"),
+        (Optimizer::new(Rule::Evolution(Evolution { parents: Some(4), offspring: 4 }), 0.1), "parents"),
+        (Optimizer::evolution(0.1).weight_decay(0.1), "weight_decay"),
+        (Optimizer::evolution(0.1).l2(0.1), "l2"),
+        (Optimizer::evolution(0.1).clip(Clip::Norm(1.0)), "clip"),
         (Optimizer::adam(0.1).weight_decay(10.0), "weight_decay"),
         (Optimizer::adam(0.1).weight_decay(f64::NAN), "weight_decay"),
         (Optimizer::adam(0.1).l1(-1.0), "l1"),
