@@ -96,6 +96,13 @@ pub trait Kernel: Send + Sync + Debug {
     /// As [`Kernel::pack_f32`]; also if `packed` belongs to a kernel of another [`Isa`].
     fn repack_f32(&self, weights: Matrix<'_>, packed: &mut PackedF32);
 
+    /// [`Kernel::repack_f32`] of weights `[k, n]` that are nowhere: `fill` gets the index of each row in turn and writes all of it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::repack_f32`].
+    fn repack_rows_f32(&self, shape: (usize, usize), fill: &mut dyn FnMut(usize, &mut [f32]), packed: &mut PackedF32);
+
     /// Multiplies `input` `[rows, k]` by `weights` `[k, n]` in f32 and writes `[rows, n]` after the `epilogue`.
     ///
     /// With `fma(x, y, z) = x * y + z` rounded once, element `[r, c]` is `0`, then `sum = fma(input[r, i], weights[i, c], sum)` for `i`

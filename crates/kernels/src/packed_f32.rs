@@ -1,5 +1,5 @@
 use alloc::vec::Vec;
-use core::{fmt, slice};
+use core::{fmt, mem, slice};
 
 use crate::packed::Layout;
 use crate::{Isa, Matrix};
@@ -22,11 +22,13 @@ pub struct PackedF32 {
     k: usize,
     n: usize,
     isa: Isa,
+    /// Room for one row of weights that are computed.
+    row: Vec<f32>,
 }
 
 impl PackedF32 {
     pub(crate) fn new(weights: Matrix<'_>, isa: Isa, layout: Layout) -> Self {
-        let mut packed = Self { lines: Vec::new(), k: 0, n: 0, isa };
+        let mut packed = Self { lines: Vec::new(), k: 0, n: 0, isa, row: Vec::new() };
         packed.replace(weights, layout);
         packed
     }
@@ -34,14 +36,7 @@ impl PackedF32 {
     /// Packs other weights for the same kernel into the memory there is.
     pub(crate) fn replace(&mut self, weights: Matrix<'_>, layout: Layout) {
         let (k, n) = (weights.rows(), weights.columns());
-        let padded = n.checked_next_multiple_of(layout.lanes).and_then(|n| n.checked_mul(k));
-        #[expect(clippy::expect_used, reason = "documented: no memory could hold the weights")]
-        let padded = padded.expect("pack_f32: padded weights exceed the address space");
-        (self.k, self.n) = (k, n);
-        // Weights of several sizes may take turns: what a larger one needed is kept.
-        if self.lines.len() < padded.div_ceil(LINE) {
-            self.lines.resize(padded.div_ceil(LINE), Line([0.0; LINE]));
-        }
+        self.resize(k, n, layout);
         if weights.is_empty() {
             return;
         }
@@ -51,6 +46,42 @@ impl PackedF32 {
             let start = self.panel_start(first);
             let panel = &mut self.values_mut()[start..][..k * stride];
             fill(panel, stride, weights.column_range(first..first + columns));
+        }
+    }
+
+    /// [`Self::replace`] by weights of which `fill` writes row after row.
+    pub(crate) fn replace_rows(
+        &mut self,
+        (k, n): (usize, usize),
+        fill: &mut dyn FnMut(usize, &mut [f32]),
+        layout: Layout,
+    ) {
+        self.resize(k, n, layout);
+        let mut row = mem::take(&mut self.row);
+        row.resize(n, 0.0);
+        for i in 0..k {
+            fill(i, &mut row);
+            for first in (0..n).step_by(layout.panel) {
+                let columns = layout.panel.min(n - first);
+                let stride = columns.next_multiple_of(layout.lanes);
+                let start = self.panel_start(first) + i * stride;
+                let (to, padding) = self.values_mut()[start..][..stride].split_at_mut(columns);
+                to.copy_from_slice(&row[first..][..columns]);
+                padding.fill(0.0);
+            }
+        }
+        self.row = row;
+    }
+
+    /// Makes room for weights `[k, n]`.
+    fn resize(&mut self, k: usize, n: usize, layout: Layout) {
+        let padded = n.checked_next_multiple_of(layout.lanes).and_then(|n| n.checked_mul(k));
+        #[expect(clippy::expect_used, reason = "documented: no memory could hold the weights")]
+        let padded = padded.expect("pack_f32: padded weights exceed the address space");
+        (self.k, self.n) = (k, n);
+        // Weights of several sizes may take turns: what a larger one needed is kept.
+        if self.lines.len() < padded.div_ceil(LINE) {
+            self.lines.resize(padded.div_ceil(LINE), Line([0.0; LINE]));
         }
     }
 
@@ -130,10 +161,32 @@ const TURN: usize = 4;
 /// Writes the first line's worth of `channels` as rows `stride` apart.
 #[inline(always)]
 fn turn(channels: [&[f32]; TURN], to: &mut [f32], stride: usize) {
-    let channels = channels.map(|channel| &channel[..LINE]);
-    for i in 0..LINE {
-        to[i * stride..][..TURN].copy_from_slice(&channels.map(|channel| channel[i]));
+    let channels = channels.map(|channel| channel[..LINE].as_chunks::<TURN>().0);
+    for (part, to) in to.chunks_mut(TURN * stride).take(LINE / TURN).enumerate() {
+        let rows = transposed(channels.map(|channel| channel[part]));
+        for (i, row) in rows.iter().enumerate() {
+            to[i * stride..][..TURN].copy_from_slice(row);
+        }
     }
+}
+
+/// Compilers make four scalars at a time of the loop.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn transposed(rows: [[f32; TURN]; TURN]) -> [[f32; TURN]; TURN] {
+    use core::arch::x86_64::{__m128, _MM_TRANSPOSE4_PS};
+    // SAFETY: both types are four floats without padding, and every x86-64 has SSE.
+    unsafe {
+        let [mut a, mut b, mut c, mut d]: [__m128; TURN] = mem::transmute(rows);
+        _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
+        mem::transmute([a, b, c, d])
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn transposed(rows: [[f32; TURN]; TURN]) -> [[f32; TURN]; TURN] {
+    core::array::from_fn(|i| rows.map(|row| row[i]))
 }
 
 impl fmt::Debug for PackedF32 {

@@ -80,6 +80,11 @@ impl Kernel for Scalar {
         packed.replace(weights, FLOATS);
     }
 
+    fn repack_rows_f32(&self, shape: (usize, usize), fill: &mut dyn FnMut(usize, &mut [f32]), packed: &mut PackedF32) {
+        check_isa(packed.isa(), Isa::Scalar);
+        packed.replace_rows(shape, fill, FLOATS);
+    }
+
     fn matmul_f32(&self, input: Matrix<'_>, weights: &PackedF32, epilogue: Epilogue<'_>, out: MatrixMut<'_>) {
         check_matmul_f32(Isa::Scalar, (weights.isa(), weights.k(), weights.n()), &input, Some(&epilogue), &out);
         float_products(input, weights, Some(epilogue), out);

@@ -78,6 +78,11 @@ impl<V: Vector> Kernel for Vectorized<V> {
         packed.replace(weights, Self::FLOATS);
     }
 
+    fn repack_rows_f32(&self, shape: (usize, usize), fill: &mut dyn FnMut(usize, &mut [f32]), packed: &mut PackedF32) {
+        check_isa(packed.isa(), V::ISA);
+        packed.replace_rows(shape, fill, Self::FLOATS);
+    }
+
     fn matmul_f32(&self, input: Matrix<'_>, weights: &PackedF32, epilogue: Epilogue<'_>, out: MatrixMut<'_>) {
         self.multiply(input, weights, Some(epilogue), out);
     }

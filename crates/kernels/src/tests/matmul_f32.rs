@@ -20,6 +20,8 @@ struct Case {
     before: Option<Vec<f32>>,
     /// How input and weights lie in memory.
     places: [Place; 2],
+    /// Whether the weights are given row by row instead.
+    by_rows: bool,
     /// Elements between the rows of the output.
     gap: usize,
 }
@@ -89,7 +91,8 @@ impl Case {
         let before = (random.below(3) == 0).then(|| values(&mut random, rows * n, wild));
         let places = [Place::any(&mut random), Place::any(&mut random)];
         let gap = if random.below(2) == 0 { 0 } else { 5 };
-        Self { rows, k, n, input, weights, bias, bounds, before, places, gap }
+        let by_rows = random.below(4) == 0;
+        Self { rows, k, n, input, weights, bias, bounds, before, places, by_rows, gap }
     }
 
     fn run(&self, kernel: &dyn Kernel) -> Vec<f32> {
@@ -97,7 +100,13 @@ impl Case {
         let Self { rows, k, n, gap, .. } = *self;
         // Memory that held other weights: nothing of them may be left.
         let mut packed = kernel.pack_f32(Matrix::new(&[f32::NAN; 2 * 200], 2, 200));
-        self.places[1].lay(&self.weights, k, n, |weights| kernel.repack_f32(weights, &mut packed));
+        match self.by_rows {
+            true => {
+                let mut fill = |i: usize, row: &mut [f32]| row.copy_from_slice(&self.weights[i * n..][..n]);
+                kernel.repack_rows_f32((k, n), &mut fill, &mut packed);
+            }
+            false => self.places[1].lay(&self.weights, k, n, |weights| kernel.repack_f32(weights, &mut packed)),
+        }
         let row_at = |row: usize| MARGIN + row * (n + gap);
         let mut memory = vec![7.5; row_at(rows) + MARGIN];
         for (row, before) in self.before.iter().flat_map(|before| before.chunks(n.max(1)).enumerate()) {
@@ -374,5 +383,6 @@ fn weights_of_another_instruction_set_panic() {
         assert!(panics(|| kernel.matmul_f32(input, &packed, epilogue, MatrixMut::new(&mut out, 1, 3))));
         assert!(panics(|| kernel.matmul_add_f32(input, &packed, MatrixMut::new(&mut out, 1, 3))));
         assert!(panics(|| kernel.repack_f32(input, &mut packed)));
+        assert!(panics(|| kernel.repack_rows_f32((1, 1), &mut |_, _| (), &mut packed)));
     }
 }
