@@ -7,8 +7,9 @@ use int8_inference::{Session, SessionOptions};
 use ndarray::{ArrayD, IxDyn};
 use onnx_model::Model;
 use trainer::{
-    Activation, Dense, Layer, LayerKind, Loss, Normalize, Returns, TrainConfig, Trainer, activate, alpha_dropout,
-    batch_norm, dense, dropout, embedding, gru, layer_norm, lstm,
+    Activation, Dense, Layer, LayerKind, Loss, Normalize, Padding, Returns, TrainConfig, Trainer, activate,
+    alpha_dropout, avg_pool, batch_norm, conv2d, dense, dropout, embedding, flatten, global_avg_pool, gru, layer_norm,
+    lstm, max_pool,
 };
 
 const SAMPLES: usize = 24;
@@ -88,6 +89,34 @@ fn normalizers_and_dropout() {
     );
     assert_eq!(operators.iter().filter(|operator| operator.contains("Normalization")).count(), 2);
     assert!(operators.iter().all(|operator| operator != "Dropout"));
+}
+
+#[test]
+fn images() {
+    let data = labelled(noise(&[SAMPLES, 2, 9, 8]));
+    let operators = assert_equal(
+        config(vec![
+            conv2d(6, 3).padding(Padding::Same).activation(Activation::Relu).into(),
+            max_pool(3).stride([1, 2]).padding([1, 0, 0, 1]).into(),
+            conv2d(8, [3, 2]).stride([2, 1]).dilation([1, 2]).groups(2).bias(false).into(),
+            batch_norm().into(),
+            avg_pool([2, 1]).padding([1, 0, 0, 0]).into(),
+            conv2d(8, 1).activation(Activation::Relu).into(),
+            flatten().into(),
+            Dense::default().into(),
+        ]),
+        &data,
+    );
+    for operator in ["Conv", "MaxPool", "AveragePool"] {
+        assert!(operators.contains(&operator.to_owned()), "{operators:?}");
+    }
+    let depthwise = vec![
+        conv2d(4, 3).stride(2).padding(Padding::Same).into(),
+        conv2d(4, 3).groups(4).padding([2, 0, 1, 2]).into(),
+        global_avg_pool().into(),
+        Dense::default().into(),
+    ];
+    assert!(assert_equal(config(depthwise), &data).contains(&"GlobalAveragePool".to_owned()));
 }
 
 #[test]

@@ -2,31 +2,44 @@
 
 mod activate;
 mod add;
+mod avg_pool;
 mod batch_norm;
 mod concat;
+mod conv2d;
 mod dense;
 mod dropout;
 mod embedding;
 mod flatten;
+mod global_avg_pool;
 mod gru;
 mod layer_norm;
 mod lstm;
+mod max_pool;
+mod padding;
+mod pair;
 mod recurrent;
 mod reshape;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::activate::{Activate, activate};
 pub use self::add::{Add, add};
+pub use self::avg_pool::{AvgPool, avg_pool};
 pub use self::batch_norm::{BatchNorm, batch_norm};
 pub use self::concat::{Concat, concat};
+pub use self::conv2d::{Conv2d, conv2d, dense_to_conv};
 pub use self::dense::{Dense, dense};
 pub use self::dropout::{AlphaDropout, Dropout, alpha_dropout, dropout};
 pub use self::embedding::{Embedding, embedding};
 pub use self::flatten::{Flatten, flatten};
+pub use self::global_avg_pool::{GlobalAvgPool, global_avg_pool};
 pub use self::gru::{Gru, gru};
 pub use self::layer_norm::{LayerNorm, layer_norm};
 pub use self::lstm::{Lstm, lstm};
+pub use self::max_pool::{MaxPool, max_pool};
+pub use self::padding::Padding;
+pub use self::pair::Pair;
 pub use self::recurrent::Returns;
 pub use self::reshape::{Reshape, reshape};
 
@@ -55,6 +68,15 @@ pub struct Layer {
 pub enum LayerKind {
     /// A fully connected layer.
     Dense(Dense),
+    /// A convolution of images.
+    #[serde(rename = "conv2d")]
+    Conv2d(Conv2d),
+    /// The largest value under a window.
+    MaxPool(MaxPool),
+    /// The mean under a window.
+    AvgPool(AvgPool),
+    /// The mean of each channel.
+    GlobalAvgPool(GlobalAvgPool),
     /// Normalization of each feature or channel over the batch.
     BatchNorm(BatchNorm),
     /// Normalization of the features of each sample.
@@ -107,6 +129,9 @@ impl Layer {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.kind {
             LayerKind::Dense(layer) => layer.check(&self.name),
+            LayerKind::Conv2d(layer) => layer.check(&self.name),
+            LayerKind::MaxPool(layer) => layer.check(&self.name),
+            LayerKind::AvgPool(layer) => layer.check(&self.name),
             LayerKind::BatchNorm(layer) => layer.check(&self.name),
             LayerKind::LayerNorm(layer) => layer.check(&self.name),
             LayerKind::Dropout(layer) => layer.check(&self.name),
@@ -115,7 +140,11 @@ impl Layer {
             LayerKind::Lstm(layer) => layer.check(&self.name),
             LayerKind::Gru(layer) => layer.check(&self.name),
             LayerKind::Reshape(layer) => layer.check(&self.name),
-            LayerKind::Activation(_) | LayerKind::Flatten(_) | LayerKind::Add(_) | LayerKind::Concat(_) => Ok(()),
+            LayerKind::GlobalAvgPool(_)
+            | LayerKind::Activation(_)
+            | LayerKind::Flatten(_)
+            | LayerKind::Add(_)
+            | LayerKind::Concat(_) => Ok(()),
         }
     }
 
@@ -123,6 +152,10 @@ impl Layer {
     pub(crate) fn build(&self, inputs: &[&[usize]], context: Context) -> Result<Built> {
         match &self.kind {
             LayerKind::Dense(layer) => layer.build(&self.name, self.one(inputs)?, context),
+            LayerKind::Conv2d(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::MaxPool(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::AvgPool(layer) => layer.build(&self.name, self.one(inputs)?),
+            LayerKind::GlobalAvgPool(layer) => layer.build(&self.name, self.one(inputs)?),
             LayerKind::BatchNorm(layer) => layer.build(&self.name, self.one(inputs)?),
             LayerKind::LayerNorm(layer) => layer.build(&self.name, self.one(inputs)?),
             LayerKind::Dropout(layer) => Ok(layer.build(self.one(inputs)?, context)),
@@ -142,10 +175,14 @@ impl Layer {
     pub(crate) fn activation(&self) -> Activation {
         match &self.kind {
             LayerKind::Dense(layer) => layer.activation,
+            LayerKind::Conv2d(layer) => layer.activation,
             LayerKind::BatchNorm(layer) => layer.activation,
             LayerKind::LayerNorm(layer) => layer.activation,
             LayerKind::Add(layer) => layer.activation,
-            LayerKind::Dropout(_)
+            LayerKind::MaxPool(_)
+            | LayerKind::AvgPool(_)
+            | LayerKind::GlobalAvgPool(_)
+            | LayerKind::Dropout(_)
             | LayerKind::AlphaDropout(_)
             | LayerKind::Embedding(_)
             | LayerKind::Lstm(_)
@@ -168,6 +205,8 @@ impl Layer {
     }
 }
 
+#[cfg(test)]
+mod pool_tests;
 #[cfg(test)]
 mod sequence_tests;
 #[cfg(test)]
