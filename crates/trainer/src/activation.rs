@@ -1,5 +1,6 @@
 //! The functions that make a network more than a linear map.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The function a layer applies to each of its outputs; [`Activation::Softmax`] to all of the last axis together.
@@ -87,28 +88,23 @@ impl Activation {
 
     /// Writes the derivative of the loss by `input`, given `output`, which [`Self::forward`] wrote, and the derivative by that.
     pub(crate) fn backward(self, input: &[f32], output: &[f32], by_output: &[f32], width: usize, by_input: &mut [f32]) {
-        let chain = |by_input: &mut [f32], values: &[f32], slope: fn(f32) -> f32| {
-            for ((by_x, &value), &by_y) in by_input.iter_mut().zip(values).zip(by_output) {
-                *by_x = by_y * slope(value);
-            }
-        };
         match self {
             Self::Linear => by_input.copy_from_slice(by_output),
-            Self::Relu => chain(by_input, output, |y| if y > 0.0 { 1.0 } else { 0.0 }),
-            Self::LeakyRelu => chain(by_input, output, |y| if y < 0.0 { LEAK } else { 1.0 }),
-            Self::Elu => chain(by_input, output, |y| if y < 0.0 { y + 1.0 } else { 1.0 }),
+            Self::Relu => chain(by_output, output, by_input, |y| if y > 0.0 { 1.0 } else { 0.0 }),
+            Self::LeakyRelu => chain(by_output, output, by_input, |y| if y < 0.0 { LEAK } else { 1.0 }),
+            Self::Elu => chain(by_output, output, by_input, |y| if y < 0.0 { y + 1.0 } else { 1.0 }),
             Self::Selu => {
-                chain(by_input, output, |y| if y < 0.0 { y + SELU_SCALE * SELU_ALPHA } else { SELU_SCALE });
+                chain(by_output, output, by_input, |y| if y < 0.0 { y + SELU_SCALE * SELU_ALPHA } else { SELU_SCALE });
             }
-            Self::Gelu => chain(by_input, input, |x| normal_cdf(x) + x * normal_density(x)),
-            Self::Silu => chain(by_input, input, |x| {
+            Self::Gelu => chain(by_output, input, by_input, |x| normal_cdf(x) + x * normal_density(x)),
+            Self::Silu => chain(by_output, input, by_input, |x| {
                 let gate = sigmoid(x);
                 gate * (1.0 + x * (1.0 - gate))
             }),
-            Self::Softplus => chain(by_input, input, sigmoid),
-            Self::Sigmoid => chain(by_input, output, |y| y * (1.0 - y)),
-            Self::Tanh => chain(by_input, output, |y| 1.0 - y * y),
-            Self::HardSwish => chain(by_input, input, |x| {
+            Self::Softplus => chain(by_output, input, by_input, sigmoid),
+            Self::Sigmoid => chain(by_output, output, by_input, |y| y * (1.0 - y)),
+            Self::Tanh => chain(by_output, output, by_input, |y| 1.0 - y * y),
+            Self::HardSwish => chain(by_output, input, by_input, |x| {
                 if x <= -3.0 {
                     0.0
                 } else if x >= 3.0 {
@@ -130,9 +126,31 @@ impl Activation {
     }
 }
 
-fn map(input: &[f32], output: &mut [f32], function: impl Fn(f32) -> f32) {
-    for (y, &x) in output.iter_mut().zip(input) {
-        *y = function(x);
+/// Values that one thread works on at a time.
+const RUN: usize = 1 << 13;
+
+fn map(input: &[f32], output: &mut [f32], function: impl Fn(f32) -> f32 + Sync) {
+    let run = |(output, input): (&mut [f32], &[f32])| {
+        for (y, &x) in output.iter_mut().zip(input) {
+            *y = function(x);
+        }
+    };
+    match output.len() > RUN {
+        true => output.par_chunks_mut(RUN).zip(input.par_chunks(RUN)).for_each(run),
+        false => run((output, input)),
+    }
+}
+
+/// Writes `by_output` times the slope at each of `values`.
+fn chain(by_output: &[f32], values: &[f32], by_input: &mut [f32], slope: impl Fn(f32) -> f32 + Sync) {
+    let run = |(by_input, (values, by_output)): (&mut [f32], (&[f32], &[f32]))| {
+        for ((by_x, &value), &by_y) in by_input.iter_mut().zip(values).zip(by_output) {
+            *by_x = by_y * slope(value);
+        }
+    };
+    match by_input.len() > RUN {
+        true => by_input.par_chunks_mut(RUN).zip(values.par_chunks(RUN).zip(by_output.par_chunks(RUN))).for_each(run),
+        false => run((by_input, (values, by_output))),
     }
 }
 

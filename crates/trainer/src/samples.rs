@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use dataset::{Dataset, Input};
+use rayon::prelude::*;
 
 use crate::augment::Augmentation;
 use crate::config::{Output, TrainConfig};
@@ -11,6 +12,9 @@ use crate::layers::{Embedding, LayerKind};
 use crate::loss::Targets;
 use crate::network::{AnswerForm, Network};
 use crate::normalize::{Normalization, Normalize};
+
+/// Values that one thread writes at least.
+const TOGETHER: usize = 1 << 13;
 
 /// The arrays of a data set by what they are for.
 pub(crate) struct Samples<'a> {
@@ -98,18 +102,21 @@ impl<'a> Samples<'a> {
     ) {
         let Features { values, shape, .. } = self.inputs[input];
         let size: usize = shape.iter().product();
-        let mut changed = vec![0.0; if augmentation.is_some() { size } else { 0 }];
-        for (&row, output) in rows.iter().zip(batch.chunks_exact_mut(size)) {
+        let room = || vec![0.0; if augmentation.is_some() { size } else { 0 }];
+        let write = |changed: &mut Vec<f32>, (&row, output): (&usize, &mut [f32])| {
             let mut sample = &values[row * size..][..size];
             if let Some(augmentation) = augmentation {
-                augmentation.apply(row, shape, sample, &mut changed);
-                sample = &changed;
+                augmentation.apply(row, shape, sample, changed);
+                sample = changed;
             }
             match normalization {
                 Some(normalization) => normalization.apply(sample, output),
                 None => output.copy_from_slice(sample),
             }
-        }
+        };
+        let together = TOGETHER.div_ceil(size.max(1));
+        let pairs = rows.par_iter().zip(batch.par_chunks_exact_mut(size));
+        pairs.with_min_len(together).for_each_init(room, write);
     }
 }
 
