@@ -41,7 +41,7 @@ impl Command {
     /// Runs the command and shows its report; `false` when a gate failed.
     pub(crate) fn run(&self, console: &Console) -> anyhow::Result<bool> {
         match self {
-            Self::Train(args) => console.finish(&train::run(args)?),
+            Self::Train(args) => train::run(args, console),
             Self::Runs(args) => console.finish(&runs::run(args)?),
             Self::Prepare(args) => console.finish(&prepare::run(args)?),
             Self::Calibrate(args) => console.finish(&calibrate::run(args)?),

@@ -1,6 +1,7 @@
 //! `quantize train`: a float network from labelled samples.
 
 mod balance;
+mod find_rate;
 mod follow;
 mod place;
 mod quantized;
@@ -17,7 +18,7 @@ use self::balance::ClassCount;
 use self::follow::{Followed, Follower};
 use self::place::Place;
 use self::quantized::QuantizedReport;
-use crate::console::{Report, warn};
+use crate::console::{Console, Report, warn};
 use crate::data::DataArgs;
 use crate::files::{InFile, check_output};
 use crate::format::{self, Column};
@@ -39,6 +40,7 @@ Examples:
   quantize train --data calibration-data/digits --config mlp.toml -o digits.onnx
   quantize train --data calibration-data/digits --config mlp.toml --run-dir runs/first -o digits.onnx
   quantize train --data calibration-data/digits --run-dir runs/first --resume -o digits.onnx
+  quantize train --data calibration-data/digits --config mlp.toml --find-rate rates.svg
   quantize train --data calibration-data/digits --config further.toml --from digits.onnx -o better.onnx
   quantize train --data calibration-data/digits --config further.toml --from digits.onnx --qat -o digits.int8.onnx")]
 pub(crate) struct Args {
@@ -58,8 +60,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "JSON", requires = "qat")]
     calibration: Option<PathBuf>,
     /// ONNX file to write: float, or int8 with --qat.
-    #[arg(short, long, value_name = "ONNX")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "ONNX", required_unless_present = "find_rate")]
+    output: Option<PathBuf>,
+    /// Instead of training writes the loss of 200 batches over a learning rate that grows from 1e-6 to 10, as an image (.svg) or as
+    /// CSV, and proposes half of the rate at which the loss diverges.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "run_dir", "checkpoint", "resume"])]
+    find_rate: Option<PathBuf>,
     /// Keeps configuration, metrics and state in this directory.
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
@@ -105,7 +111,8 @@ pub(crate) struct TrainReport {
     quantized: Option<QuantizedReport>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<TrainReport> {
+/// Trains, or looks for the learning rate, and shows what came of it.
+pub(crate) fn run(args: &Args, console: &Console) -> Result<bool> {
     if args.resume && args.run_dir.is_none() && args.checkpoint.is_none() {
         bail!("--resume needs --run-dir or --checkpoint: where the training to go on with is kept");
     }
@@ -124,7 +131,8 @@ pub(crate) fn run(args: &Args) -> Result<TrainReport> {
         args.from.as_deref(),
         args.calibration.as_deref(),
     ];
-    check_output(&args.output, read.into_iter().flatten())?;
+    let output = args.find_rate.as_ref().or(args.output.as_ref()).context("--output is missing")?;
+    check_output(output, read.into_iter().flatten())?;
     let place = Place::find(args.run_dir.as_deref(), args.checkpoint.as_deref(), args.resume)?;
 
     let classes = balance::classes(&samples);
@@ -140,9 +148,14 @@ pub(crate) fn run(args: &Args) -> Result<TrainReport> {
         (Some(model), Some(path)) => Beginning::Network(Trained::from_model(&model).in_file(path)?),
         _ => Beginning::Layers,
     };
+    let threads = args.threads.threads.unwrap_or(0);
+    let trouble = || format!("cannot train {} on {}", config_path.display(), args.data.data.display());
+    if args.find_rate.is_some() {
+        let trainer = beginning.trainer(config).with_context(trouble)?.threads(threads);
+        return console.finish(&find_rate::find(&trainer, &samples, output).with_context(trouble)?);
+    }
     let task = Task { samples: &samples, held_out: held_out.as_ref(), place, data: &args.data.data, beginning };
-    task.run(config, args.threads.threads.unwrap_or(0), &args.output)
-        .with_context(|| format!("cannot train {} on {}", config_path.display(), args.data.data.display()))
+    console.finish(&task.run(config, threads, output).with_context(trouble)?)
 }
 
 /// Trains, scores on the samples held out, and writes the network to `output`.

@@ -31,7 +31,11 @@ fn every_example_runs_as_it_stands() {
     for part in ["train.npz", "test.npz"] {
         fs::copy(digits().join(part), data.join(part)).unwrap();
     }
-    fs::copy(root().join("mlp.toml"), directory.path().join("mlp.toml")).unwrap();
+    let config = fs::read_to_string(root().join("mlp.toml")).unwrap();
+    fs::write(directory.path().join("mlp.toml"), &config).unwrap();
+    // What --from goes on with has its own layers.
+    let (further, _) = config.split_once("[[layer]]").unwrap();
+    fs::write(directory.path().join("further.toml"), further).unwrap();
     for command in COMMANDS {
         let help = succeed(command.split(' ').chain(["--help"]));
         let (_, examples) = help.split_once("\nExample").unwrap_or_else(|| panic!("{help}"));

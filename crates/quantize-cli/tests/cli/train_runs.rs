@@ -231,6 +231,25 @@ fn a_training_that_diverges_says_where_and_keeps_the_best_network() {
 }
 
 #[test]
+fn a_learning_rate_is_found_and_its_curve_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let [csv, svg] = ["rates.csv", "rates.svg"].map(|name| directory.path().join(name));
+    let config = root().join("mlp.toml");
+    let find = |out: &Path| args!["train", "--data", digits(), "--config", config, "--find-rate", out];
+    let report = json(find(&csv));
+    let [proposal, diverged] = ["proposal", "diverged"].map(|name| report[name].as_f64().unwrap());
+    assert_eq!(proposal, diverged / 2.0);
+    // The rate of the configuration, which learns well, is no larger.
+    assert!((3e-3..1.0).contains(&proposal), "{proposal}");
+    assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), report["points"].as_array().unwrap().len() + 1);
+    assert!(succeed(find(&svg)).contains("proposed: learning_rate = "));
+    assert!(fs::read_to_string(&svg).unwrap().starts_with("<svg"));
+    refuse(find(&directory.path().join("missing/rates.csv")), &["cannot write"]);
+    let both = run(find(&csv).into_iter().chain(["-o".into(), "m.onnx".into()]));
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn arguments_that_do_not_go_together() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("m.onnx");
