@@ -7,6 +7,7 @@ mod numpy_files;
 mod report;
 mod shipped;
 mod synthetic;
+mod tensorboard;
 
 use std::fs;
 
@@ -30,6 +31,7 @@ pub(crate) fn run() -> Result<bool> {
     shipped::check(&mut judge, &workspace)?;
     synthetic::check(&mut judge)?;
     numpy_files::check(&mut judge)?;
+    tensorboard::check(&mut judge, &workspace);
     node_tests::check(&mut judge)?;
 
     println!("\n{}", report.table());
