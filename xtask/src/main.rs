@@ -21,12 +21,16 @@ enum Chore {
         #[command(subcommand)]
         comparison: peers::Comparison,
     },
+    /// Our side of `peers training`.
+    #[command(hide = true)]
+    TrainOurs(peers::Ours),
 }
 
 fn main() -> ExitCode {
     let passed = match Chore::parse() {
         Chore::Interop => interop::run(),
         Chore::Peers { comparison } => peers::run(&comparison).map(|()| true),
+        Chore::TrainOurs(ours) => peers::train_ours(&ours).map(|()| true),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

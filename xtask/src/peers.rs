@@ -3,8 +3,11 @@
 mod calibration;
 mod inference;
 mod side;
+mod training;
 
 use anyhow::Result;
+
+pub(crate) use self::training::{Ours, train_ours};
 
 /// What is compared.
 #[derive(clap::Subcommand)]
@@ -15,6 +18,8 @@ pub(crate) enum Comparison {
     Inference(inference::Args),
     /// ONNX Runtime, NNCF and us calibrating float models.
     Calibration,
+    /// PyTorch, scikit-learn and us training a classifier; for Linux.
+    Training(training::Args),
 }
 
 /// Measures and prints tables in Markdown.
@@ -22,5 +27,6 @@ pub(crate) fn run(comparison: &Comparison) -> Result<()> {
     match comparison {
         Comparison::Inference(args) => inference::run(args),
         Comparison::Calibration => calibration::run(),
+        Comparison::Training(args) => training::run(args),
     }
 }
