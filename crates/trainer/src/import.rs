@@ -3,6 +3,7 @@
 mod constants;
 mod linear;
 mod normalization;
+mod normalizers;
 mod operators;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use crate::trained::{NetworkInput, Trained, requests};
 impl Trained {
     /// The network of a float ONNX model, to be scored or trained further.
     ///
-    /// Takes over `Gemm`, `MatMul` with `Add`, `Flatten`, `Reshape`, `Add` of several answers, `Concat`, the functions that
+    /// Takes over `Gemm`, `MatMul` with `Add`, `BatchNormalization`, `LayerNormalization`, `Gather` from a table, `Flatten`, `Reshape`, `Add` of several answers, `Concat`, the functions that
     /// [`Activation`] has, `Sub` and `Div` that normalize an input, and drops `Identity` and `Dropout`. What [`Self::to_model`] writes is
     /// read back as it was: the same bytes come out again.
     ///
@@ -185,6 +186,8 @@ fn function_of(layer: &mut Layer) -> Option<&mut Activation> {
     match &mut layer.kind {
         LayerKind::Dense(layer) => Some(&mut layer.activation),
         LayerKind::Add(layer) => Some(&mut layer.activation),
+        LayerKind::BatchNorm(layer) => Some(&mut layer.activation),
+        LayerKind::LayerNorm(layer) => Some(&mut layer.activation),
         _ => None,
     }
 }

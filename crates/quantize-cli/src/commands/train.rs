@@ -41,8 +41,8 @@ Examples:
   quantize train --data calibration-data/digits --config mlp.toml --run-dir runs/first -o digits.onnx
   quantize train --data calibration-data/digits --run-dir runs/first --resume -o digits.onnx
   quantize train --data calibration-data/digits --config mlp.toml --find-rate rates.svg
-  quantize train --data calibration-data/digits --config further.toml --from digits.onnx -o better.onnx
-  quantize train --data calibration-data/digits --config further.toml --from digits.onnx --qat -o digits.int8.onnx")]
+  quantize train --data calibration-data/digits --config calibration-data/digits/further.toml --from digits.onnx -o better.onnx
+  quantize train --data calibration-data/digits --config calibration-data/digits/further.toml --from digits.onnx --qat -o digits.int8.onnx")]
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataArgs,
@@ -143,7 +143,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<bool> {
     }
     let beginning = match (from, &args.from) {
         (Some(model), Some(path)) if args.qat => {
-            Beginning::Integers(quantized::Start::new(model, &samples, args.calibration.as_deref()).in_file(path)?)
+            let start = quantized::Start::new(model, &samples, args.calibration.as_deref()).in_file(path)?;
+            Beginning::Integers(Box::new(start))
         }
         (Some(model), Some(path)) => Beginning::Network(Trained::from_model(&model).in_file(path)?),
         _ => Beginning::Layers,
@@ -184,7 +185,7 @@ enum Beginning {
     /// A network that is there already.
     Network(Trained),
     /// The same, to be trained in integers.
-    Integers(quantized::Start),
+    Integers(Box<quantized::Start>),
 }
 
 impl Beginning {

@@ -40,9 +40,17 @@ fn what_is_exported_comes_back_as_it_was() {
         + &dense("each", "units=4\nactivation=\"gelu\"")
         + "[[layer]]\nkind=\"flatten\"\nname=\"flat\"\n"
         + &dense("out", "");
+    let normalizers = dense("first", "units=5\nbias=false")
+        + "[[layer]]\nkind=\"batch-norm\"\nname=\"bn\"\nactivation=\"relu\"\n"
+        + "[[layer]]\nkind=\"dropout\"\nname=\"drop\"\nrate=0.2\n"
+        + &dense("second", "units=5")
+        + "[[layer]]\nkind=\"layer-norm\"\nname=\"ln\"\nepsilon=1e-3\n"
+        + &dense("out", "");
     let head = dense("out", "");
     for normalize in ["none", "global", "feature"] {
-        for layers in [within.concat() + &head, alone.concat() + &head, branches.clone(), sequence.clone()] {
+        for layers in
+            [within.concat() + &head, alone.concat() + &head, branches.clone(), sequence.clone(), normalizers.clone()]
+        {
             let data = samples("x", &[6]);
             let network = trained(&format!("normalize=\"{normalize}\"\n{SETTINGS}{layers}"), &data);
             let model = network.to_model().unwrap();
@@ -52,6 +60,20 @@ fn what_is_exported_comes_back_as_it_was() {
             assert_eq!(again.accuracy(&data).unwrap(), network.accuracy(&data).unwrap());
         }
     }
+}
+
+#[test]
+fn tables_of_words_come_back_as_they_were() {
+    let layers = "[[layer]]\nkind=\"embedding\"\nname=\"words\"\nentries=7\nwidth=3\n[[layer]]\nkind=\"flatten\"\nname=\"flat\"\n\
+                  [[layer]]\nkind=\"dense\"\nname=\"out\"\n";
+    let words = ArrayD::from_shape_vec(vec![32, 4], (0..128).map(|at| (at * 5 % 7) as f32).collect()).unwrap();
+    let labels = samples("x", &[1]).labels().map(|labels| Labels::new(labels.to_vec()));
+    let data = Dataset::new(vec![Input { name: "x".to_owned(), samples: words }], labels).unwrap();
+    let network = trained(&format!("{SETTINGS}{layers}"), &data);
+    let model = network.to_model().unwrap();
+    let again = Trained::from_model(&model).unwrap();
+    assert_eq!(again.to_model().unwrap().to_bytes(), model.to_bytes());
+    assert_eq!(again.predict(&data).unwrap(), network.predict(&data).unwrap());
 }
 
 #[test]
