@@ -1,6 +1,7 @@
 //! Networks from ONNX models, to be trained further.
 
 mod constants;
+mod images;
 mod linear;
 mod normalization;
 mod normalizers;
@@ -24,7 +25,7 @@ use crate::trained::{NetworkInput, Trained, requests};
 impl Trained {
     /// The network of a float ONNX model, to be scored or trained further.
     ///
-    /// Takes over `Gemm`, `MatMul` with `Add`, `BatchNormalization`, `LayerNormalization`, `Gather` from a table, `Flatten`, `Reshape`, `Add` of several answers, `Concat`, the functions that
+    /// Takes over `Gemm`, `MatMul` with `Add`, `Conv`, `MaxPool`, `AveragePool`, `GlobalAveragePool` with `Flatten`, `BatchNormalization`, `LayerNormalization`, `Gather` from a table, `Flatten`, `Reshape`, `Add` of several answers, `Concat`, the functions that
     /// [`Activation`] has, `Sub` and `Div` that normalize an input, and drops `Identity` and `Dropout`. What [`Self::to_model`] writes is
     /// read back as it was: the same bytes come out again.
     ///
@@ -152,7 +153,15 @@ impl<'g> Reader<'g> {
         for parameter in &mut network.parameters {
             match parameters.remove(&parameter.name) {
                 Some(values) if values.len() == parameter.values.len() => parameter.values = values,
-                _ => return Err(Error::NameTaken { name: parameter.name.clone() }),
+                Some(values) => {
+                    let reason = format!(
+                        "it has {} values where the shape of its input asks for {}; check the model",
+                        values.len(),
+                        parameter.values.len()
+                    );
+                    return Err(Error::Import { node: format!("the constant of \"{}\"", parameter.name), reason });
+                }
+                None => return Err(Error::NameTaken { name: parameter.name.clone() }),
             }
         }
         let functions = outputs.iter().zip(&network.heads).map(|(output, head)| {
@@ -187,6 +196,7 @@ fn function_of(layer: &mut Layer) -> Option<&mut Activation> {
         LayerKind::Dense(layer) => Some(&mut layer.activation),
         LayerKind::Add(layer) => Some(&mut layer.activation),
         LayerKind::BatchNorm(layer) => Some(&mut layer.activation),
+        LayerKind::Conv2d(layer) => Some(&mut layer.activation),
         LayerKind::LayerNorm(layer) => Some(&mut layer.activation),
         _ => None,
     }

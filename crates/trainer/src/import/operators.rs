@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::layers::{activate, add, concat, flatten, reshape};
 
 /// What the trainer takes over, for messages.
-const KNOWN: &str = "Gemm, MatMul with Add, BatchNormalization, LayerNormalization, Cast with Gather, Flatten, Reshape, Add, Concat, Relu, LeakyRelu, Elu, Selu, Gelu, Sigmoid, Tanh, Softplus, \
+const KNOWN: &str = "Gemm, MatMul with Add, Conv, MaxPool, AveragePool, GlobalAveragePool with Flatten, BatchNormalization, LayerNormalization, Cast with Gather, Flatten, Reshape, Add, Concat, Relu, LeakyRelu, Elu, Selu, Gelu, Sigmoid, Tanh, Softplus, \
                      HardSwish, Softmax, Identity, Dropout, and Sub and Div of an input";
 
 impl<'g> Reader<'g> {
@@ -27,6 +27,9 @@ impl<'g> Reader<'g> {
             "Gemm" => self.gemm(node, output),
             "MatMul" => self.matmul(node, output),
             "Sub" | "Div" => self.normalize(node, output),
+            "Conv" => self.convolution(node, output),
+            "MaxPool" | "AveragePool" => self.pooling(node, first, output),
+            "GlobalAveragePool" => self.global_average(node, first, output),
             "BatchNormalization" => self.batch_normalization(node, output),
             "LayerNormalization" => self.layer_normalization(node, output),
             "Cast" => self.looked_up(node, first, output),

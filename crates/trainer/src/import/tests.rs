@@ -63,6 +63,24 @@ fn what_is_exported_comes_back_as_it_was() {
 }
 
 #[test]
+fn convolutions_and_poolings_come_back_as_they_were() {
+    let layer = |kind: &str, name: &str, more: &str| format!("[[layer]]\nkind=\"{kind}\"\nname=\"{name}\"\n{more}\n");
+    let layers = layer("conv2d", "a", "filters=4\nkernel=3\npadding=\"same\"\nstride=[2,1]\nactivation=\"relu\"")
+        + &layer("conv2d", "b", "filters=6\nkernel=[2,3]\npadding=[0,1,1,0]\ngroups=2\ndilation=[1,2]\nbias=false")
+        + &layer("batch-norm", "bn", "activation=\"relu\"")
+        + &layer("max-pool", "max", "kernel=2\nstride=1")
+        + &layer("avg-pool", "mean", "kernel=2\npadding=1")
+        + &layer("global-avg-pool", "all", "")
+        + &layer("dense", "out", "");
+    let data = samples("x", &[2, 10, 9]);
+    let network = trained(&format!("{SETTINGS}{layers}"), &data);
+    let model = network.to_model().unwrap();
+    let again = Trained::from_model(&model).unwrap();
+    assert_eq!(again.to_model().unwrap().to_bytes(), model.to_bytes());
+    assert_eq!(again.predict(&data).unwrap(), network.predict(&data).unwrap());
+}
+
+#[test]
 fn tables_of_words_come_back_as_they_were() {
     let layers = "[[layer]]\nkind=\"embedding\"\nname=\"words\"\nentries=7\nwidth=3\n[[layer]]\nkind=\"flatten\"\nname=\"flat\"\n\
                   [[layer]]\nkind=\"dense\"\nname=\"out\"\n";
@@ -193,6 +211,12 @@ fn what_no_layer_stands_for_is_refused_by_name() {
         let text = error.to_string();
         assert!(texts.iter().all(|part| text.contains(part)), "{text}");
     }
+    let narrow = vec![flat(), node("Gemm", "fc", &["f", "s"], &["y"])];
+    let narrow = Trained::from_model(&model(constants(), narrow)).unwrap_err().to_string();
+    assert!(
+        narrow.contains("\"fc.weight\"") && narrow.contains("6 values") && narrow.contains("asks for 18"),
+        "{narrow}"
+    );
     // What is no network at all.
     let copy = Trained::from_model(&model(constants(), vec![node("Identity", "i", &["image"], &["y"])])).unwrap_err();
     assert!(copy.to_string().contains("output \"y\""), "{copy}");
