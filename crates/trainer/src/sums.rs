@@ -12,6 +12,7 @@ pub(crate) fn sum_rows(values: &[f32], sums: &mut [f32]) {
 
 /// The sum of `term(0)` to `term(count - 1)`: eight sums in turns, then those in order, so that they are added side by side and yet always
 /// in one order.
+#[inline(always)]
 pub(crate) fn sum(count: usize, term: impl Fn(usize) -> f64) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0.0; LANES];

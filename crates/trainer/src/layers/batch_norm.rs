@@ -1,4 +1,7 @@
 //! Batch normalization.
+//!
+//! Loops run by `pulp` are compiled for the vectors of the machine; a closure in them that is not inlined would be compiled for the narrowest
+//! alone, hence the attributes.
 
 use onnx_model::graph::node;
 use pulp::Arch;
@@ -118,30 +121,61 @@ impl BatchNormOp {
         if area == 1 {
             // The values of a channel are far apart, those of a row side by side.
             let mut sums = vec![0.0; channels];
-            Arch::new().dispatch(|| {
-                for row in 0..rows {
-                    for (channel, sum_of_channel) in sums.iter_mut().enumerate() {
-                        *sum_of_channel += term(row * channels + channel, channel);
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for row in 0..rows {
+                        for (channel, sum_of_channel) in sums.iter_mut().enumerate() {
+                            *sum_of_channel += term(row * channels + channel, channel);
+                        }
                     }
-                }
-            });
+                },
+            );
             return sums;
         }
         let of_channel = |channel: usize| -> f64 {
             let run = |row: usize| (row * channels + channel) * area;
-            Arch::new().dispatch(|| (0..rows).map(|row| sum(area, |i| term(run(row) + i, channel))).sum())
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    (0..rows)
+                        .map(
+                            #[inline(always)]
+                            |row| {
+                                sum(
+                                    area,
+                                    #[inline(always)]
+                                    |i| term(run(row) + i, channel),
+                                )
+                            },
+                        )
+                        .sum()
+                },
+            )
         };
         (0..channels).into_par_iter().with_min_len(CHANNELS_TOGETHER).map(of_channel).collect()
     }
 
     fn measure(&mut self, input: &[f32], rows: usize) {
         let count = (rows * self.area) as f64;
-        let means: Vec<f64> = self.sums(rows, |at, _| f64::from(input[at])).iter().map(|sum| sum / count).collect();
+        let means: Vec<f64> = self
+            .sums(
+                rows,
+                #[inline(always)]
+                |at, _| f64::from(input[at]),
+            )
+            .iter()
+            .map(|sum| sum / count)
+            .collect();
         // A second pass: E[x^2] - E[x]^2 cancels when the mean is large beside the deviation.
-        let squares = self.sums(rows, |at, channel| {
-            let distance = f64::from(input[at]) - means[channel];
-            distance * distance
-        });
+        let squares = self.sums(
+            rows,
+            #[inline(always)]
+            |at, channel| {
+                let distance = f64::from(input[at]) - means[channel];
+                distance * distance
+            },
+        );
         let statistics = means.iter().zip(squares);
         self.statistics.clear();
         self.statistics.extend(
@@ -157,26 +191,30 @@ impl BatchNormOp {
         each: impl Fn(&mut f32, f32, f32, usize) + Send + Sync,
     ) {
         let (channels, area) = (self.channels, self.area);
-        let sample = |output: &mut [f32], input: &[f32], other: &[f32]| {
-            if area == 1 {
-                for (channel, ((output, &input), &other)) in output.iter_mut().zip(input).zip(other).enumerate() {
-                    each(output, input, other, channel);
-                }
-                return;
-            }
-            let runs = output.chunks_exact_mut(area).zip(input.chunks_exact(area)).zip(other.chunks_exact(area));
-            for (channel, ((output, input), other)) in runs.enumerate() {
-                for ((output, &input), &other) in output.iter_mut().zip(input).zip(other) {
-                    each(output, input, other, channel);
-                }
-            }
-        };
         let size = channels * area;
         let samples =
             output.par_chunks_exact_mut(size).zip(input.par_chunks_exact(size)).zip(other.par_chunks_exact(size));
-        samples
-            .with_min_len(VALUES_TOGETHER.div_ceil(size))
-            .for_each(|((output, input), other)| Arch::new().dispatch(|| sample(output, input, other)));
+        samples.with_min_len(VALUES_TOGETHER.div_ceil(size)).for_each(|((output, input), other)| {
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    if area == 1 {
+                        for (channel, ((output, &input), &other)) in output.iter_mut().zip(input).zip(other).enumerate()
+                        {
+                            each(output, input, other, channel);
+                        }
+                        return;
+                    }
+                    let runs =
+                        output.chunks_exact_mut(area).zip(input.chunks_exact(area)).zip(other.chunks_exact(area));
+                    for (channel, ((output, input), other)) in runs.enumerate() {
+                        for ((output, &input), &other) in output.iter_mut().zip(input).zip(other) {
+                            each(output, input, other, channel);
+                        }
+                    }
+                },
+            );
+        });
     }
 }
 
@@ -203,7 +241,12 @@ impl Op for BatchNormOp {
                 (slope, shift[c] - slope * mean)
             })
             .collect();
-        self.for_each(pass.output, [input, input], |y, x, _, channel| *y = line[channel].0 * x + line[channel].1);
+        self.for_each(
+            pass.output,
+            [input, input],
+            #[inline(always)]
+            |y, x, _, channel| *y = line[channel].0 * x + line[channel].1,
+        );
     }
 
     /// With `n` values of a channel and `x'` the normalized ones, `d loss / d x = slope * (d y - mean(d y) - x' * mean(d y * x'))`.
@@ -211,10 +254,16 @@ impl Op for BatchNormOp {
         let (input, by_output) = (pass.inputs[0], pass.by_output);
         let deviations: Vec<f32> =
             self.statistics.iter().map(|of_channel| 1.0 / (of_channel.variance + self.epsilon).sqrt()).collect();
-        let by_shift = self.sums(pass.rows, |at, _| f64::from(by_output[at]));
-        let by_scale = self.sums(pass.rows, |at, c| {
-            f64::from(by_output[at]) * f64::from((input[at] - self.statistics[c].mean) * deviations[c])
-        });
+        let by_shift = self.sums(
+            pass.rows,
+            #[inline(always)]
+            |at, _| f64::from(by_output[at]),
+        );
+        let by_scale = self.sums(
+            pass.rows,
+            #[inline(always)]
+            |at, c| f64::from(by_output[at]) * f64::from((input[at] - self.statistics[c].mean) * deviations[c]),
+        );
         for (c, (by_scale, by_shift)) in by_scale.iter().zip(&by_shift).enumerate() {
             pass.by_parameters[0][c] = *by_scale as f32;
             pass.by_parameters[1][c] = *by_shift as f32;
@@ -236,10 +285,15 @@ impl Op for BatchNormOp {
                 by_value: deviations[c] * (by_scale[c] / count) as f32,
             })
             .collect();
-        self.for_each(by_input, [input, by_output], |by_x, x, by_y, channel| {
-            let Line { slope, mean, by_shift, by_value } = lines[channel];
-            *by_x = slope * (by_y - by_shift - (x - mean) * by_value);
-        });
+        self.for_each(
+            by_input,
+            [input, by_output],
+            #[inline(always)]
+            |by_x, x, by_y, channel| {
+                let Line { slope, mean, by_shift, by_value } = lines[channel];
+                *by_x = slope * (by_y - by_shift - (x - mean) * by_value);
+            },
+        );
     }
 
     /// As ONNX defines it, with the variance of the population.

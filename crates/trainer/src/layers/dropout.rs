@@ -1,6 +1,6 @@
 //! Noise against co-adaptation: values left out at random in training.
 
-use rand::Rng;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, LayerKind};
@@ -97,12 +97,22 @@ struct DropoutOp {
     position: u32,
     /// What the last forward pass multiplied each value by: `scale`, or 0 where it was left out.
     slopes: Vec<f32>,
+    /// Room for the random numbers of a pass.
+    noise: Vec<u32>,
 }
 
 impl DropoutOp {
     fn new(rate: f64, context: Context) -> Self {
         let threshold = (rate * f64::from(u32::MAX)) as u32;
-        Self { threshold, scale: 1.0, shift: 0.0, replacement: 0.0, position: context.position, slopes: Vec::new() }
+        Self {
+            threshold,
+            scale: 1.0,
+            shift: 0.0,
+            replacement: 0.0,
+            position: context.position,
+            slopes: Vec::new(),
+            noise: Vec::new(),
+        }
     }
 }
 
@@ -113,9 +123,11 @@ impl Op for DropoutOp {
             return;
         };
         let mut noise = generator(seed, Purpose::Noise(self.position), step);
-        let slope = |noise: u32| if noise >= self.threshold { self.scale } else { 0.0 };
+        self.noise.resize(pass.output.len(), 0);
+        noise.fill(&mut self.noise[..]);
+        let slope = |&noise: &u32| if noise >= self.threshold { self.scale } else { 0.0 };
         self.slopes.clear();
-        self.slopes.extend(pass.output.iter().map(|_| slope(noise.next_u32())));
+        self.slopes.extend(self.noise.iter().map(slope));
         for ((y, &x), &slope) in pass.output.iter_mut().zip(pass.inputs[0]).zip(&self.slopes) {
             *y = if slope == 0.0 { self.replacement } else { slope * x + self.shift };
         }
