@@ -2,8 +2,8 @@
 
 Usage: compare.py OURS.npz THEIRS.npz NAME...
 Prints for each tensor {"name", "elements"} and, for integers, "differing" (elements), "largest" (difference) and "levels" (distinct
-values of theirs); for floats, "relative" (largest difference over largest magnitude of theirs), "samples" and "same_class" (samples
-whose largest value is at the same place).
+values of theirs); for floats, "relative" (largest difference over largest magnitude of theirs), "each" (largest of the differences
+over 1 + magnitude of theirs), "samples" and "same_class" (samples whose largest value is at the same place).
 """
 
 import json
@@ -22,11 +22,13 @@ def compare(name, ours, theirs):
         return entry | {"differing": int((difference > 0).sum()), "largest": largest, "levels": len(np.unique(theirs))}
     if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         raise ValueError(f"{name} is not finite")
-    difference = np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0)
-    magnitude = np.abs(theirs.astype(np.float64)).max(initial=0.0)
+    differences = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
+    magnitudes = np.abs(theirs.astype(np.float64))
+    difference, magnitude = differences.max(initial=0.0), magnitudes.max(initial=0.0)
     classes = [values.reshape(len(values), -1).argmax(axis=1) for values in (ours, theirs)]
     return entry | {
         "relative": float(difference / magnitude) if magnitude > 0 else float(difference),
+        "each": float((differences / (1.0 + magnitudes)).max(initial=0.0)),
         "samples": len(theirs),
         "same_class": int((classes[0] == classes[1]).sum()),
     }

@@ -8,6 +8,7 @@ mod report;
 mod shipped;
 mod synthetic;
 mod tensorboard;
+mod trained;
 
 use std::fs;
 
@@ -29,6 +30,7 @@ pub(crate) fn run() -> Result<bool> {
     let mut report = Report::default();
     let mut judge = Judge { python: &python, quantize: &quantize, files: &files, report: &mut report };
     shipped::check(&mut judge, &workspace)?;
+    trained::check(&mut judge, &workspace)?;
     synthetic::check(&mut judge)?;
     numpy_files::check(&mut judge)?;
     tensorboard::check(&mut judge, &workspace);

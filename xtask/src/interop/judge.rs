@@ -22,6 +22,9 @@ const EQUAL_INTEGERS: f64 = 99.99;
 /// How far our float results may be from ONNX Runtime's, relative to the largest.
 const FLOAT_TOLERANCE: f64 = 1e-4;
 
+/// How far each value of a trained model may be from ONNX Runtime's, relative to its magnitude and 1.
+const EACH_VALUE_TOLERANCE: f64 = 1e-5;
+
 /// How far a prepared model's results may be from the original's, both in ONNX Runtime.
 const PREPARED_TOLERANCE: f64 = 1e-5;
 
@@ -73,7 +76,7 @@ struct Step {
 #[serde(untagged)]
 enum Distance {
     Integers { name: String, elements: usize, differing: usize, largest: u64, levels: usize },
-    Floats { name: String, elements: usize, relative: f64, samples: usize, same_class: usize },
+    Floats { name: String, elements: usize, relative: f64, each: f64, samples: usize, same_class: usize },
 }
 
 impl Judge<'_> {
@@ -119,6 +122,28 @@ impl Judge<'_> {
         self.ours(model, samples, &ours, &[])?;
         let distances = self.compare(&ours, &theirs, &run.outputs)?;
         self.near(subject, "float results", FLOAT_TOLERANCE, &distances);
+        Ok(())
+    }
+
+    /// Whether each value that a float model gives is the same here and there, the small ones beside large ones, too.
+    pub(crate) fn each_value(&mut self, subject: &str, model: &Path, samples: &Path) -> Result<()> {
+        let [theirs, ours] = ["onnxruntime", "ours"].map(|whose| self.file(&format!("{subject}.{whose}.npz")));
+        let run = self.onnxruntime(model, samples, &theirs)?;
+        self.ours(model, samples, &ours, &[])?;
+        let distances = self.compare(&ours, &theirs, &run.outputs)?;
+        let mut largest = 0.0f64;
+        for distance in &distances {
+            let Distance::Floats { each, .. } = distance else { anyhow::bail!("an output is not of floats") };
+            largest = largest.max(*each);
+        }
+        let answer = Answer {
+            measured: format!("{largest:.1e}"),
+            note: format!("{} outputs of {} nodes", distances.len(), run.operators.len()),
+            shortfall: largest,
+            details: json!({ "operators": run.operators, "distances": distances }),
+        };
+        let asked = format!("<= {EACH_VALUE_TOLERANCE:e} * (1 + |y|)");
+        self.add(subject, "every trained answer", asked, answer, largest <= EACH_VALUE_TOLERANCE);
         Ok(())
     }
 
