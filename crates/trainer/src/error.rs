@@ -310,7 +310,7 @@ pub enum Error {
     /// The training diverged.
     #[error(
         "training diverged in epoch {epoch}, batch {batch}: {culprit}; lower `optimizer.learning_rate` (here it was \
-         {learning_rate})"
+         {learning_rate:e})"
     )]
     Diverged {
         /// The epoch, from 1.

@@ -1,7 +1,8 @@
 //! TOML text to settings of any type, with errors that name line, key and nearest name.
 //!
 //! Serde tells what is wrong inside a `[[layer]]` only with the place of its header, because it reads the table before it knows the
-//! kind. So the entry is looked for: it is the one that the message speaks of and without which there is another message, or none.
+//! kind. So the entry is looked for: it is the one that the message speaks of and without which there is another message,
+//! the same one of another table, or none.
 
 use serde::de::{DeserializeOwned, Unexpected};
 use toml::Spanned;
@@ -41,7 +42,9 @@ fn explain<T: DeserializeOwned>(text: &str, table: &Spanned<DeTable<'_>>, error:
         // From the last one: serde stops at the first fault, so that a change behind it shows in no message.
         entries.iter().rev().filter(|entry| speaks_of(entry)).take(MAX_SUSPECTS).find(|entry| {
             let without = without(table, &entry.path);
-            T::deserialize(Deserializer::from(without)).err().is_none_or(|other| other.message() != message)
+            let other = T::deserialize(Deserializer::from(without)).err();
+            // The same fault in a later table has the same message, but another place.
+            other.is_none_or(|other| other.message() != message || other.span() != error.span())
         })
     };
     let mut quoted = message.split('`').skip(1).step_by(2);

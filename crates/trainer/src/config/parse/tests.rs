@@ -81,6 +81,21 @@ fn the_text_to_be_changed_is_good() {
 }
 
 #[test]
+fn a_fault_that_every_layer_has_is_told_of_the_first() {
+    let layer = "[[layer]]\nkind = \"dense\"\nname = \"fc\"\nunits = 5\n";
+    let good = format!("seed = 3\nrate = 0.5\n{}", layer.repeat(2));
+    assert!(parse::<Settings>(&good).is_ok());
+    for (from, to, expected) in [
+        ("units", "unit", "line 6: unknown key `unit`; did you mean `units`?"),
+        ("\"dense\"", "\"dens\"", "line 4: unknown value \"dens\" of `kind`; did you mean `dense`?"),
+        ("\"fc\"", "5.5", "line 5: the value of `name` must be a word in quotes, but is floating point `5.5`"),
+    ] {
+        let message = parse::<Settings>(&good.replace(from, to)).unwrap_err();
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+#[test]
 fn keys_and_values_are_named_with_their_own_line_and_the_nearest_name() {
     for (from, to, expected) in [
         ("seed", "sead", "line 1: unknown key `sead`; did you mean `seed`? known here are seed, rate, shuffle, layer"),
