@@ -272,7 +272,7 @@ pub enum Error {
         sample: usize,
     },
     /// A label names no class.
-    #[error("sample {sample} has the label {label}, but the model has {classes} classes (0 to {})", classes.saturating_sub(1))]
+    #[error("sample {sample} has the label {label}, but the model has {classes} classes (0 to {}){}", classes.saturating_sub(1), of_one_score(*classes))]
     Label {
         /// The label, a whole number unless it comes from an array of other values.
         label: f32,
@@ -281,4 +281,12 @@ pub enum Error {
         /// The sample, counted from 0.
         sample: usize,
     },
+}
+
+/// What to do where labels are compared with a single score.
+fn of_one_score(classes: usize) -> &'static str {
+    match classes {
+        1 => "; the metric `binary` compares a single score with labels 0 and 1",
+        _ => "",
+    }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use dataset::{Dataset, Part};
 use onnx_model::Model;
 use serde::Serialize;
-use trainer::{Record, TrainConfig, Trained, Trainer};
+use trainer::{Record, Score, TrainConfig, Trained, Trainer};
 
 use self::balance::ClassCount;
 use self::follow::{Followed, Follower};
@@ -44,8 +44,6 @@ Examples:
   quantize train --data calibration-data/digits --config calibration-data/digits/further.toml --from digits.onnx -o better.onnx
   quantize train --data calibration-data/digits --config calibration-data/digits/further.toml --from digits.onnx --qat -o digits.int8.onnx")]
 pub(crate) struct Args {
-    #[command(flatten)]
-    data: DataArgs,
     /// Layers and optimizer, as mlp.toml has them [default with --resume: the one in the run directory].
     #[arg(long, value_name = "TOML", required_unless_present_all = ["resume", "run_dir"])]
     config: Option<PathBuf>,
@@ -77,6 +75,9 @@ pub(crate) struct Args {
     resume: bool,
     #[command(flatten)]
     threads: ThreadsArgs,
+    // Last, as its heading would go on over what follows.
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 /// What a training came to. Accuracies are in per cent.
@@ -100,15 +101,47 @@ pub(crate) struct TrainReport {
     /// Loss and accuracy on the validation part after each epoch; empty without such a part.
     validation_losses: Vec<f64>,
     validation_accuracies: Vec<f64>,
-    /// Accuracy of the finished network on the training samples.
+    /// Mean absolute error over each epoch and on the validation part after it, and the share of the variance that is explained; empty if
+    /// the network predicts no values.
+    absolute_errors: Vec<f64>,
+    r_squareds: Vec<f64>,
+    validation_absolute_errors: Vec<f64>,
+    validation_r_squareds: Vec<f64>,
+    /// Accuracy of the finished network on the training samples, and its errors where it predicts values.
     train_accuracy: Option<f64>,
+    train_errors: Option<ValueErrors>,
     /// The same on the test part, where the data has one.
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
+    test_errors: Option<ValueErrors>,
     test_samples: Option<usize>,
     /// What a training in integers started from.
     #[serde(skip_serializing_if = "Option::is_none")]
     quantized: Option<QuantizedReport>,
+}
+
+/// How far predicted values are off, in the units of the target.
+#[derive(Serialize)]
+struct ValueErrors {
+    mean_absolute: f64,
+    root_mean_squared: f64,
+    r_squared: f64,
+}
+
+impl ValueErrors {
+    /// None of a network that predicts no values.
+    fn of(score: &Score) -> Option<Self> {
+        Some(Self {
+            mean_absolute: score.absolute_error?,
+            root_mean_squared: score.root_squared_error?,
+            r_squared: score.r_squared?,
+        })
+    }
+
+    fn text(&self, of: &str) -> String {
+        let [absolute, squared] = [self.mean_absolute, self.root_mean_squared].map(format::real);
+        format!("errors on {of}: mean absolute {absolute}, root mean squared {squared}, R^2 {:.3}\n", self.r_squared)
+    }
 }
 
 /// Trains, or looks for the learning rate, and shows what came of it.
@@ -238,7 +271,7 @@ impl Task<'_> {
         }
 
         let model = self.beginning.model(&trained)?;
-        let train_accuracy = trained.accuracy(self.samples)?;
+        let training = trained.score(self.samples)?;
         // Before the samples held out, which may turn out not to fit: the work is done.
         model.save(output)?;
         let test = self.held_out.map(|data| trained.score(data)).transpose()?;
@@ -257,9 +290,15 @@ impl Task<'_> {
             accuracies: column("accuracy"),
             validation_losses: column("validation_loss"),
             validation_accuracies: column("validation_accuracy"),
-            train_accuracy,
+            absolute_errors: column("absolute_error"),
+            r_squareds: column("r_squared"),
+            validation_absolute_errors: column("validation_absolute_error"),
+            validation_r_squareds: column("validation_r_squared"),
+            train_accuracy: training.accuracy,
+            train_errors: ValueErrors::of(&training),
             test_loss: test.map(|score| score.loss),
             test_accuracy: test.and_then(|score| score.accuracy),
+            test_errors: test.as_ref().and_then(ValueErrors::of),
             test_samples: self.held_out.map(Dataset::len),
             quantized: match &self.beginning {
                 Beginning::Integers(start) => Some(start.report(self.held_out)?),
@@ -285,21 +324,38 @@ impl Task<'_> {
     }
 }
 
-impl Report for TrainReport {
-    fn text(&self) -> String {
+impl TrainReport {
+    /// The table of some epochs: with accuracies where classes are told, else with the errors of predicted values.
+    fn epochs_text(&self) -> String {
         let step = self.losses.len().div_ceil(EPOCHS_SHOWN).max(1);
         // Without a run directory the epochs before a resumption are not known.
         let first = self.epochs + 1 - self.losses.len().min(self.epochs);
         let rows = self.losses.iter().enumerate();
         let rows = rows.filter(|(index, _)| index % step == step - 1 || index + 1 == self.losses.len());
-        let mut text = format::table(
-            [Column::Number("Epoch"), Column::Number("Loss"), Column::Number("Accuracy")],
-            rows.map(|(index, loss)| {
-                let accuracy =
-                    self.accuracies.get(index).map_or_else(String::new, |&accuracy| format::percent(accuracy));
-                [(first + index).to_string(), format!("{loss:.4}"), accuracy]
-            }),
-        );
+        let rows = rows.map(|(index, loss)| (index, [(first + index).to_string(), format!("{loss:.4}")]));
+        let shown = |values: &[f64], index: usize, show: &dyn Fn(f64) -> String| {
+            values.get(index).map_or_else(String::new, |&value| show(value))
+        };
+        let [epoch, loss] = ["Epoch", "Loss"].map(Column::Number);
+        if self.accuracies.is_empty() && !self.absolute_errors.is_empty() {
+            return format::table(
+                [epoch, loss, Column::Number("Absolute Error"), Column::Number("R^2")],
+                rows.map(|(index, [epoch, loss])| {
+                    let error = shown(&self.absolute_errors, index, &format::real);
+                    [epoch, loss, error, shown(&self.r_squareds, index, &|value| format!("{value:.3}"))]
+                }),
+            );
+        }
+        format::table(
+            [epoch, loss, Column::Number("Accuracy")],
+            rows.map(|(index, [epoch, loss])| [epoch, loss, shown(&self.accuracies, index, &format::percent)]),
+        )
+    }
+}
+
+impl Report for TrainReport {
+    fn text(&self) -> String {
+        let mut text = self.epochs_text();
         text += &format!(
             "\n{} epochs{} over {} samples in {:.1} s, {} parameters\n",
             self.epochs,
@@ -311,11 +367,20 @@ impl Report for TrainReport {
         if let Some(accuracy) = self.train_accuracy {
             text += &format!("accuracy on the training samples {}\n", format::percent(accuracy));
         }
-        if let (Some(accuracy), Some(samples)) = (self.test_accuracy, self.test_samples) {
-            text += &format!("accuracy on {} test samples {}\n", format::count(samples), format::percent(accuracy));
+        if let Some(errors) = &self.train_errors {
+            text += &errors.text("the training samples");
         }
-        if let (None, Some(loss), Some(samples)) = (self.test_accuracy, self.test_loss, self.test_samples) {
-            text += &format!("loss on {} test samples {}\n", format::count(samples), format::real(loss));
+        if let Some(samples) = self.test_samples {
+            let of = format!("{} test samples", format::count(samples));
+            if let Some(accuracy) = self.test_accuracy {
+                text += &format!("accuracy on {of} {}\n", format::percent(accuracy));
+            }
+            if let Some(errors) = &self.test_errors {
+                text += &errors.text(&of);
+            }
+            if let (None, Some(loss)) = (self.test_accuracy, self.test_loss) {
+                text += &format!("loss on {of} {}\n", format::real(loss));
+            }
         }
         if let Some(quantized) = &self.quantized {
             let scales = if quantized.learnt { "learnt" } else { "kept" };

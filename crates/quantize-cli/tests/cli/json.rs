@@ -5,7 +5,7 @@ use onnx_model::proto::GraphProto;
 use onnx_model::{DataType, Dim, Model, Tensor, ValueInfo};
 use serde_json::Value;
 
-use crate::support::{args, digits, file, files, json, quantize, refuse, root};
+use crate::support::{args, digits, file, files, json, quantize, refuse, root, succeed};
 
 /// Asserts that `value` is an object whose fields include these, of these types.
 #[track_caller]
@@ -150,6 +150,27 @@ fn train() {
     assert_eq!(report["losses"].as_array().unwrap().len(), 2);
     // 64-256-128-10 with biases.
     assert_eq!(report["parameters"], 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10);
+}
+
+#[test]
+fn train_of_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = root().join("calibration-data/diabetes");
+    let config = data.join("mean-and-variance.toml");
+    let command = args!["train", "--data", data, "--config", config, "-o", directory.path().join("values.onnx")];
+    let text = succeed(command.clone());
+    let report = json(command);
+    assert!(report["accuracies"].as_array().unwrap().is_empty() && report["test_accuracy"].is_null());
+    assert_eq!(report["absolute_errors"].as_array().unwrap().len(), 120);
+    assert_eq!(report["r_squareds"].as_array().unwrap().len(), 120);
+    for part in ["train_errors", "test_errors"] {
+        let errors = &report[part];
+        assert_fields(errors, &[("mean_absolute", "number"), ("root_mean_squared", "number"), ("r_squared", "number")]);
+        let r_squared = errors["r_squared"].as_f64().unwrap();
+        assert!((0.3..0.9).contains(&r_squared), "{errors}");
+        assert!(text.contains(&format!("R^2 {r_squared:.3}")), "{text}");
+    }
+    assert!(text.contains("Absolute Error") && !text.contains("Accuracy"), "{text}");
 }
 
 #[test]
