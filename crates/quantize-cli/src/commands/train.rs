@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Layers and optimizer, as mlp.toml has them [default with --resume: the one in the run directory].
     #[arg(long, value_name = "TOML", required_unless_present_all = ["resume", "run_dir"])]
     config: Option<PathBuf>,
-    /// Float ONNX model to train further: its layers, weights and normalization take the place of the configuration's, which has no [[layer]].
+    /// Float ONNX model to train further: its layers, weights and normalization take the place of the configuration's, which has no `[[layer]]`.
     #[arg(long, value_name = "ONNX")]
     from: Option<PathBuf>,
     /// Trains the dense layers of --from in the arithmetic of the int8 engine and writes the int8 model; the scales of activations start from a
