@@ -145,6 +145,7 @@ impl<'g> Reader<'g> {
                 normalize_target: false,
             });
         }
+        layers.iter().try_for_each(Layer::check)?;
         let widths = vec![None; outputs.len()];
         let shapes: Vec<_> = inputs.iter().map(|input| (input.name.as_str(), &input.shape[..])).collect();
         // The first values drawn are replaced.

@@ -73,10 +73,10 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    /// Takes note of the cost of an epoch; `true` if it is the new best. No number is none.
+    /// Takes note of the cost of an epoch; `true` if it is the new best. What is no finite number is none.
     pub(crate) fn take(&mut self, epoch: u64, cost: f64, early_stopping: Option<EarlyStopping>) -> bool {
         let min_delta = early_stopping.map_or(0.0, |stopping| stopping.min_delta);
-        let better = !cost.is_nan() && self.found.is_none_or(|(best, _)| cost < best - min_delta);
+        let better = cost.is_finite() && self.found.is_none_or(|(best, _)| cost < best - min_delta);
         if better {
             self.found = Some((cost, epoch));
         }
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(epochs(&[3.0, 2.0, 2.5, 1.0, 1.0, 1.5, 0.5], 2, 0.0), (Some((1.0, 4)), 6));
         assert_eq!(epochs(&[3.0, 2.0, 2.5, 1.0, 1.0, 1.5, 0.5], 3, 0.0), (Some((0.5, 7)), 7));
         assert_eq!(epochs(&[3.0, 2.95, 2.92, 2.85, 2.8], 3, 0.1), (Some((2.85, 4)), 5));
-        assert_eq!(epochs(&[f64::NAN, f64::NAN, 1.0], 2, 0.0), (None, 2));
+        assert_eq!(epochs(&[f64::NAN, f64::INFINITY, 1.0], 2, 0.0), (None, 2));
         assert_eq!(epochs(&[-90.0, -95.0, -94.0], 1, 0.0), (Some((-95.0, 2)), 3));
     }
 

@@ -16,8 +16,11 @@ use crate::random::{Purpose, generator};
 use crate::samples::{Samples, Wanted};
 use crate::score::{Score, Tally};
 
-/// Samples per forward pass outside of training.
+/// Most samples per forward pass outside of training.
 const BATCH: usize = 256;
+
+/// Most values that such a pass keeps, apart from those of a single sample: 1 GiB.
+const MAX_KEPT: usize = 1 << 28;
 
 /// A trained network with the normalization of its inputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,9 +80,10 @@ impl Trained {
         let samples = self.of_trained_shape(Samples::of(dataset, &self.outputs))?;
         let mut network = self.network()?;
         let rows: Vec<usize> = (0..samples.len()).collect();
-        let mut activations = network.activations(BATCH.min(rows.len()))?;
+        let batch = at_once(&network).min(rows.len());
+        let mut activations = network.activations(batch)?;
         let mut answers: Vec<Vec<f32>> = vec![Vec::new(); network.heads.len()];
-        for rows in rows.chunks(BATCH) {
+        for rows in rows.chunks(batch) {
             self.forward(&mut network, &samples, rows, Mode::Inference, None, &mut activations);
             for (answer, head) in answers.iter_mut().zip(&network.heads) {
                 let size = network.value(head.given).size;
@@ -131,7 +135,7 @@ impl Trained {
 
     /// Scores the samples at `rows`.
     pub(crate) fn evaluate(&self, network: &mut Network, samples: &Samples, rows: &[usize]) -> Result<Score> {
-        let batch = BATCH.min(rows.len());
+        let batch = at_once(network).min(rows.len());
         let mut activations = network.activations(batch)?;
         let widest = network.heads.iter().map(|head| network.value(head.scored).size).max().unwrap_or(0);
         let mut unused_gradient = vec![0.0; batch * widest];
@@ -166,6 +170,13 @@ impl Trained {
         }
         network.forward(activations, rows.len(), mode);
     }
+}
+
+/// How many samples a forward pass outside of training takes: fewer of those that need much room, so that whatever could be trained in small
+/// batches can be scored.
+fn at_once(network: &Network) -> usize {
+    let kept = network.values.iter().fold(1_usize, |kept, value| kept.saturating_add(value.size));
+    (MAX_KEPT / kept).clamp(1, BATCH)
 }
 
 /// What an output gives for the rows of a batch, each `[rows * steps, width]`.

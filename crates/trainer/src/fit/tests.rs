@@ -416,3 +416,147 @@ fn half_of_the_rate_at_which_the_loss_diverges_can_be_trained_with() {
     let message = Trainer::new(evolution).unwrap().find_rate(&xor(), 100).unwrap_err().to_string();
     assert!(message.contains("evolution"), "{message}");
 }
+
+/// Shapes large enough that every kind of layer shares its work among threads.
+#[test]
+fn a_network_of_every_costly_kind_of_layer_is_the_same_bytes_for_any_number_of_threads() {
+    let text = r#"
+        seed = 3
+        epochs = 2
+        batch_size = 24
+        validation = 0.2
+        schedule = "cosine"
+        [augment]
+        shift = 1
+        flip = "horizontal"
+        [optimizer]
+        kind = "adam"
+        learning_rate = 0.003
+        clip = { global_norm = 1 }
+        [[layer]]
+        kind = "conv2d"
+        name = "conv"
+        filters = 16
+        kernel = 3
+        padding = "same"
+        bias = false
+        [[layer]]
+        kind = "batch-norm"
+        name = "norm"
+        activation = "relu"
+        [[layer]]
+        kind = "conv2d"
+        name = "depthwise"
+        filters = 16
+        kernel = 3
+        padding = "same"
+        groups = 16
+        [[layer]]
+        kind = "add"
+        name = "residual"
+        inputs = ["norm", "depthwise"]
+        activation = "gelu"
+        [[layer]]
+        kind = "max-pool"
+        name = "max"
+        kernel = 2
+        [[layer]]
+        kind = "avg-pool"
+        name = "mean"
+        kernel = 2
+        stride = 1
+        [[layer]]
+        kind = "dropout"
+        name = "noise"
+        rate = 0.25
+        [[layer]]
+        kind = "reshape"
+        name = "sequence"
+        shape = [16, 49]
+        [[layer]]
+        kind = "lstm"
+        name = "lstm"
+        units = 64
+        returns = "all"
+        [[layer]]
+        kind = "layer-norm"
+        name = "layer norm"
+        [[layer]]
+        kind = "gru"
+        name = "gru"
+        units = 48
+        [[layer]]
+        kind = "dense"
+        name = "wide"
+        units = 600
+        activation = "selu"
+        [[layer]]
+        kind = "alpha-dropout"
+        name = "alpha noise"
+        rate = 0.1
+        [[layer]]
+        kind = "batch-norm"
+        name = "norm of rows"
+        [[layer]]
+        kind = "dense"
+        name = "out"
+    "#;
+    let config = TrainConfig::from_toml(text).unwrap();
+    let images = ArrayD::from_shape_fn(vec![100, 1, 16, 16], |at| ((at[0] * 31 + at[2] * 7 + at[3] * 3) % 29) as f32);
+    let labels = Labels::new((0..100).map(|at| at * 7 % 5).collect());
+    let data = Dataset::new(vec![Input { name: "x".into(), samples: images }], Some(labels)).unwrap();
+    let learn = |threads| {
+        let mut losses = Vec::new();
+        let trainer = Trainer::new(config.clone()).unwrap().threads(threads);
+        let trained = trainer
+            .fit(&data, |p| losses.push((p.training.loss.to_bits(), p.validation.map(|s| s.loss.to_bits()))))
+            .unwrap();
+        (trained.to_model().unwrap().to_bytes(), losses)
+    };
+    let one = learn(1);
+    for threads in [2, 3] {
+        assert!(learn(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn scoring_needs_no_more_room_than_training() {
+    let config = TrainConfig {
+        epochs: 1,
+        batch_size: 1,
+        validation: Some(0.93),
+        layers: vec![Layer::new("hidden", dense(1 << 22)), Layer::new("out", Dense::default())],
+        ..config(Optimizer::sgd(1e-6, 0.0))
+    };
+    let found = fit(&config, &clouds(140));
+    assert!(found.is_ok(), "{}", found.unwrap_err());
+}
+
+#[test]
+fn an_infinite_validation_loss_can_be_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c");
+    let mut points = Array2::from_elem((40, 1), 1.0_f32);
+    let base = TrainConfig {
+        epochs: 2,
+        batch_size: 40,
+        normalize: Normalize::None,
+        validation: Some(0.25),
+        loss: Some(Loss::MeanSquaredError),
+        target: Some("y".into()),
+        layers: vec![Layer::new("out", dense(1).init(crate::Initializer::Constant { value: 10.0 }))],
+        ..config(Optimizer::sgd(1e-3, 0.0))
+    };
+    let (_, validation) = super::split(&base, 40).unwrap();
+    points[[validation[0], 0]] = 3e38;
+    let y = Array2::from_elem((40, 1), 1.0_f32);
+    let data = Dataset::new(
+        vec![Input { name: "x".into(), samples: points.into_dyn() }, Input { name: "y".into(), samples: y.into_dyn() }],
+        None,
+    )
+    .unwrap();
+    let trainer = Trainer::new(base).unwrap();
+    trainer.clone().checkpoint(&path).fit(&data, |_| ()).unwrap();
+    let again = trainer.resume(&path).fit(&data, |_| ());
+    assert!(again.is_ok(), "{}", again.unwrap_err());
+}

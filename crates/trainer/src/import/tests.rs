@@ -221,3 +221,65 @@ fn what_no_layer_stands_for_is_refused_by_name() {
     let copy = Trained::from_model(&model(constants(), vec![node("Identity", "i", &["image"], &["y"])])).unwrap_err();
     assert!(copy.to_string().contains("output \"y\""), "{copy}");
 }
+
+#[test]
+fn sizes_of_zero_are_refused() {
+    let image = || node("Reshape", "r0", &["image", "four"], &["i"]);
+    let four = || Tensor::i64("four", &[4], vec![-1, 1, 2, 3]).unwrap();
+    let flat = || node("Flatten", "flat", &["image"], &["f"]);
+    let cases: Vec<(&str, Vec<Tensor>, Vec<NodeProto>)> = vec![
+        (
+            "conv stride 0",
+            vec![four(), tensor("w", &[2, 1, 1, 1])],
+            vec![image(), node("Conv", "c", &["i", "w"], &["y"]).with_ints("strides", &[0, 0])],
+        ),
+        (
+            "conv dilation 0",
+            vec![four(), tensor("w", &[2, 1, 1, 1])],
+            vec![image(), node("Conv", "c", &["i", "w"], &["y"]).with_ints("dilations", &[0, 0])],
+        ),
+        (
+            "conv group 0",
+            vec![four(), tensor("w", &[2, 1, 1, 1])],
+            vec![image(), node("Conv", "c", &["i", "w"], &["y"]).with_int("group", 0)],
+        ),
+        (
+            "pool stride 0",
+            vec![four(), tensor("w", &[1, 3])],
+            vec![
+                image(),
+                node("MaxPool", "m", &["i"], &["p"]).with_ints("kernel_shape", &[1, 1]).with_ints("strides", &[0, 0]),
+                node("Flatten", "g", &["p"], &["y"]),
+            ],
+        ),
+        (
+            "pool kernel 0",
+            vec![four()],
+            vec![image(), node("MaxPool", "m", &["i"], &["y"]).with_ints("kernel_shape", &[0, 0])],
+        ),
+        (
+            "conv kernel 0",
+            vec![four(), tensor("w", &[2, 1, 0, 1])],
+            vec![image(), node("Conv", "c", &["i", "w"], &["y"])],
+        ),
+        ("dense width 0", vec![tensor("w", &[6, 0])], vec![flat(), node("Gemm", "fc", &["f", "w"], &["y"])]),
+        (
+            "table width 0",
+            vec![tensor("w", &[5, 0])],
+            vec![node("Cast", "cast", &["image"], &["k"]).with_int("to", 7), node("Gather", "g", &["w", "k"], &["y"])],
+        ),
+    ];
+    let data = samples("x", &[2, 3]);
+    let mut bad = Vec::new();
+    for (name, constants, nodes) in cases {
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let network = Trained::from_model(&model(constants, nodes)).map_err(|e| e.to_string())?;
+            network.predict(&data).map(|s| format!("{:?}", s[0].shape())).map_err(|e| format!("predict: {e}"))
+        }));
+        match found {
+            Ok(Err(_)) => {}
+            _ => bad.push(format!("{name}: {}", if found.is_err() { "panic".into() } else { format!("{found:?}") })),
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}

@@ -84,7 +84,7 @@ struct EmbeddingOp {
 
 /// Where the vector of an index starts, if it is one.
 fn start(index: f32, width: usize, weights: usize) -> Option<usize> {
-    let start = index as usize * width;
+    let start = (index as usize).checked_mul(width)?;
     (index >= 0.0 && index.fract() == 0.0 && start < weights).then_some(start)
 }
 
